@@ -1,0 +1,50 @@
+# `make demo` and `make test` work as the first and only command on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format bench docs lock clean
+
+demo: $(READY)
+	$(BIN)/snakemake
+	@echo "Report: $(CURDIR)/results/demo/report/index.html"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+# The settings reference, its JSON schema and the figures of README, from the code and from a finished demo.
+docs: $(READY)
+	$(BIN)/python -m pipeline_src.stages.document_settings --readme config/README.md --schema workflow/schemas/config.schema.json
+
+# New pins. CUDA's libraries are left to torch, which names their exact versions, so that a CPU build stays small.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra dev --no-header --no-annotate \
+		--no-emit-index-url pyproject.toml | grep -v -E '^(nvidia-|cuda-|triton)' > requirements.lock
+
+clean:
+	rm -rf data results logs .snakemake
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: PYTHON=$(PYTHON) - Python 3.11 or newer with venv is needed; try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	touch $@
