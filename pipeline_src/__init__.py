@@ -1,0 +1,1 @@
+"""Evolved losses for self-supervised video representation learning: the programs behind the workflow's rules."""

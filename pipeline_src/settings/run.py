@@ -1,0 +1,151 @@
+"""The whole configuration of a run, checked before anything runs."""
+
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline_src.errors import UserError
+from pipeline_src.settings.base import Settings, describe_error
+from pipeline_src.settings.clips import CollectionSettings, DecodeSettings, FetchSettings
+from pipeline_src.settings.features import AudioSettings, FlowSettings
+from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
+from pipeline_src.settings.search import FitnessSettings, SearchSettings
+from pipeline_src.settings.transfer import LineupEntry, TransferSettings
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+EVOLVED = ("evolved", "evolved_without_distillation", "evolved_permuted", "best_of_first_generation")
+
+
+class RunSettings(Settings):
+    """Everything that a configuration file can say."""
+
+    run: str = Field("run", pattern=NAME, description="name of the run: its results go to results_root/run")
+    seed: int = Field(0, ge=0, lt=2**31, description="every random choice derives from it")
+    data_root: str = Field("data", min_length=1, description="folder of collections")
+    results_root: str = Field("results", min_length=1, description="folder of runs")
+    torch_threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of a training job; part of the result, so never the job's cores"
+    )
+    collections: dict[str, CollectionSettings] = Field(
+        min_length=1, description="sets of clips by name; `pool` is the unlabelled one that networks learn from"
+    )
+    fetch: FetchSettings = FetchSettings()
+    decode: DecodeSettings = DecodeSettings()
+    flow: FlowSettings = Field(default_factory=lambda: FlowSettings.model_validate({}))
+    audio: AudioSettings = AudioSettings()
+    window: WindowSettings = WindowSettings()
+    network: NetworkSettings = NetworkSettings()
+    loss: LossSettings = Field(default_factory=lambda: LossSettings.model_validate({}))
+    proxy: TrainingSettings = Field(
+        TrainingSettings(iterations=500), description="the short training of an individual of the search"
+    )
+    final: TrainingSettings = Field(
+        TrainingSettings(iterations=5000), description="the long training of a lineup entry"
+    )
+    search: SearchSettings = Field(default_factory=lambda: SearchSettings.model_validate({}))
+    fitness: FitnessSettings = FitnessSettings()
+    lineup: tuple[LineupEntry, ...] = Field(
+        (LineupEntry(name="evolved", kind="evolved"), LineupEntry(name="scratch", kind="scratch")),
+        min_length=1,
+        description="rows of the results table",
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="seeds that each lineup entry is trained with")
+    transfer: TransferSettings = TransferSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunSettings":
+        _check_collections(self)
+        _check_window(self)
+        _check_terms(self)
+        _check_references(self)
+        return self
+
+
+def load_settings(values: dict[str, Any]) -> RunSettings:
+    """Validate a configuration.
+
+    Raises:
+        UserError: one line that names each wrong setting, its value and what is allowed.
+    """
+    known = {"": list(RunSettings.model_fields)}
+    for name, field in RunSettings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, Settings):
+            known[name] = list(model.model_fields)
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"config: {describe_error(error, known)}") from error
+
+
+def _check_collections(run: RunSettings) -> None:
+    import re
+
+    if "pool" not in run.collections:
+        raise ValueError("collections.pool: missing; it is the set of clips that networks learn from")
+    if run.collections["pool"].labelled:
+        raise ValueError("collections.pool.source: labelled - allowed: a source without labels")
+    for name, collection in run.collections.items():
+        if not re.match(NAME, name):
+            raise ValueError(f"collections: {name!r} - allowed: letters, digits, _ and -")
+        if collection.labelled and collection.split_count == 0:
+            raise ValueError(
+                f"collections.{name}.splits: missing; a labelled set needs split columns or random splits,"
+                " such as {count: 1, test: 0.3}"
+            )
+        if not collection.labelled and collection.splits is not None:
+            raise ValueError(f"collections.{name}.splits: given for a set without labels - allowed: nothing")
+
+
+def _check_window(run: RunSettings) -> None:
+    shortest = min(run.decode.height, run.decode.width)
+    if run.window.crop > shortest:
+        raise ValueError(f"window.crop: {run.window.crop} - allowed: at most {shortest}, the decoded frame size")
+    if run.window.crop % run.network.decoder_stride:
+        raise ValueError(
+            f"network.decoder_stride: {run.network.decoder_stride} - allowed: a divisor of window.crop"
+            f" {run.window.crop}"
+        )
+
+
+def _check_terms(run: RunSettings) -> None:
+    have = run.collections["pool"].modalities
+    for term in run.loss.terms:
+        for modality in ("flow", "grey", "audio"):
+            named = term.rsplit(".", 1)[0] if not term.startswith("distill.") else term.split(".")[1]
+            if modality in named.replace(">", " ").replace("~", " ").split() and modality not in have:
+                raise ValueError(
+                    f"collections.pool.modalities: {', '.join(have)} - must include {modality}, which the term"
+                    f" {term} uses"
+                )
+    for entry in run.lineup:
+        if entry.term is not None and entry.term not in run.loss.terms:
+            raise ValueError(f"lineup.{entry.name}.term: {entry.term!r} - allowed: a term that loss.terms includes")
+
+
+def _check_references(run: RunSettings) -> None:
+    names = [entry.name for entry in run.lineup]
+    if len(set(names)) != len(names):
+        raise ValueError(f"lineup: {', '.join(names)} - allowed: each name once")
+    if len(set(run.seeds)) != len(run.seeds):
+        raise ValueError(f"seeds: {list(run.seeds)} - allowed: each seed once")
+    labelled = {name: c for name, c in run.collections.items() if c.labelled}
+    allowed = ", ".join(labelled) or "none is configured"
+    for name in run.transfer.collections:
+        if name not in labelled:
+            raise ValueError(f"transfer.collections: {name!r} - allowed: labelled collections: {allowed}")
+    weak = run.fitness.weak
+    if weak is not None:
+        if weak.collection not in labelled:
+            raise ValueError(f"fitness.weak.collection: {weak.collection!r} - allowed: labelled collections: {allowed}")
+        if weak.split > labelled[weak.collection].split_count:
+            raise ValueError(
+                f"fitness.weak.split: {weak.split} - allowed: 1 to {labelled[weak.collection].split_count}"
+            )
+    zipf = run.fitness.zipf
+    noise = (zipf.clusters - 1) / run.fitness.clips
+    if run.fitness.measure == "zipf" and noise > zipf.max_noise:
+        raise ValueError(
+            f"fitness.clips: {run.fitness.clips} - allowed: at least {round((zipf.clusters - 1) / zipf.max_noise)}"
+            f" for {zipf.clusters} clusters, else the estimate's noise {noise:.3f} exceeds fitness.zipf.max_noise"
+        )

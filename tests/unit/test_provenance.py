@@ -1,0 +1,87 @@
+"""What reruns when code changes."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pipeline_src import provenance
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    package = tmp_path / "pipeline_src"
+    (package / "stages").mkdir(parents=True)
+    (package / "flow").mkdir()
+    for folder in (package, package / "stages", package / "flow"):
+        (folder / "__init__.py").write_text('"""A package."""\n')
+    (package / "stages" / "decode.py").write_text("from pipeline_src.sizes import side\n\nprint(side())\n")
+    (package / "sizes.py").write_text('"""Sizes."""\n\n\ndef side():\n    """A side."""\n    return 3  # pixels\n')
+    (package / "flow" / "dis.py").write_text("SPEED = 1\n")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    return package
+
+
+def version(*modules: str) -> str:
+    for cached in (provenance.code_version, provenance._tree, provenance._syntax, provenance._imports):
+        cached.cache_clear()
+    return provenance.code_version(*modules)
+
+
+def test_comments_docstrings_and_layout_rerun_nothing(project: Path) -> None:
+    before = version("pipeline_src.stages.decode")
+    (project / "sizes.py").write_text(
+        textwrap.dedent('''
+            """Sizes of everything."""
+            # A comment.
+            def side():
+
+                "Another docstring."
+                return (
+                    3
+                )
+        ''')
+    )
+    assert version("pipeline_src.stages.decode") == before
+
+
+def test_a_change_in_an_imported_module_reruns_the_stage(project: Path) -> None:
+    before = version("pipeline_src.stages.decode")
+    (project / "sizes.py").write_text("def side():\n    return 4\n")
+    assert version("pipeline_src.stages.decode") != before
+
+
+def test_a_module_nobody_imports_reruns_nothing_until_it_is_chosen(project: Path) -> None:
+    before = version("pipeline_src.stages.decode")
+    chosen = version("pipeline_src.stages.decode", "pipeline_src.flow.dis")
+    (project / "flow" / "dis.py").write_text("SPEED = 2\n")
+    (project / "flow" / "new.py").write_text("SPEED = 3\n")
+    assert version("pipeline_src.stages.decode") == before
+    assert version("pipeline_src.stages.decode", "pipeline_src.flow.dis") != chosen
+
+
+def test_a_package_init_is_part_of_what_is_imported(project: Path) -> None:
+    before = version("pipeline_src.stages.decode")
+    (project / "stages" / "__init__.py").write_text("THREADS = 1\n")
+    assert version("pipeline_src.stages.decode") != before
+
+
+def test_the_real_stages_do_not_see_methods_that_are_loaded_by_name() -> None:
+    provenance._imports.cache_clear()
+    seen, queue = set(), ["pipeline_src.stages.extract_flow", "pipeline_src.stages.pretrain_individual"]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(provenance._imports(name))
+    assert not {"pipeline_src.features.flow.dis", "pipeline_src.tasks.shuffle"} & seen
+    assert "pipeline_src.loss.engine" in seen
+
+
+def test_a_run_record_holds_what_repeats_a_result() -> None:
+    record = provenance.run_record({"a": 1}, ("numpy", "no-such-package"))
+    assert record["settings"] == {"a": 1}
+    assert record["packages"]["numpy"][0].isdigit()
+    assert record["packages"]["no-such-package"] == "not installed"
+    assert record["settings_hash"] == provenance.run_record({"a": 1})["settings_hash"]
+    assert record["settings_hash"] != provenance.run_record({"a": 2})["settings_hash"]
