@@ -1,0 +1,1 @@
+"""Batches of multi-modal windows from shards, their views and augmentation."""

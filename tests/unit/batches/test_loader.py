@@ -1,0 +1,71 @@
+"""Batches depend on the seed and the step alone."""
+
+from itertools import islice
+
+import numpy as np
+import torch
+
+from pipeline_src.batches.loader import StepSampler, TrainingWindows, training_batches
+from pipeline_src.batches.views import View
+from pipeline_src.settings.learning import WindowSettings
+from pipeline_src.shards.index import Collection
+
+WINDOW = WindowSettings(frames=8, crop=16, future_frames=2)
+VIEWS = (View("rgb"), View("rgb", "next"), View("flow"), View("audio"), View("audio", "shifted"))
+
+
+def batches(pool: Collection, first: int, workers: int = 0) -> list[dict[str, torch.Tensor]]:
+    windows = TrainingWindows(pool, WINDOW, VIEWS, seed=3)
+    return list(training_batches(windows, 4, 3, first, 5, workers, pinned=False))
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_resumed_run_sees_the_batches_it_would_have_seen(pool: Collection) -> None:
+    whole, rest = batches(pool, 0), batches(pool, 3)
+    assert len(whole) == 5
+    assert all(same(a, b) for a, b in zip(whole[3:], rest, strict=True))
+
+
+def test_reading_in_other_processes_changes_nothing(pool: Collection) -> None:
+    assert all(same(a, b) for a, b in zip(batches(pool, 0), batches(pool, 0, workers=2), strict=True))
+
+
+def test_every_clip_is_seen_once_an_epoch() -> None:
+    sampler = StepSampler(np.arange(8), 4, seed=1, first_step=0, steps=4)
+    clips = [clip for step in sampler for _, _, clip in step]
+    assert sorted(clips[:8]) == list(range(8))
+    assert sorted(clips[8:]) == list(range(8))
+    assert clips[:8] != clips[8:]
+
+
+def test_a_pool_smaller_than_a_batch_still_fills_it() -> None:
+    (step,) = islice(StepSampler(np.arange(3), 8, seed=1, first_step=0, steps=1), 1)
+    assert len(step) == 8
+
+
+def test_adding_views_does_not_move_the_windows_of_others(pool: Collection) -> None:
+    few = TrainingWindows(pool, WINDOW, (View("rgb"), View("rgb", "next")), seed=3)
+    many = TrainingWindows(pool, WINDOW, VIEWS, seed=3)
+    for place in ((0, 0, 0), (1, 2, 4)):
+        np.testing.assert_array_equal(few[place]["rgb.now"], many[place]["rgb.now"])
+
+
+def test_the_next_view_follows_the_window(pool: Collection) -> None:
+    windows = TrainingWindows(pool, WINDOW, VIEWS, seed=3)
+    for step in range(5):
+        item = windows[(step, 0, 0)]
+        assert item["rgb.next"][0, 0, 0, 0] == item["rgb.now"][-1, 0, 0, 0] + 1
+
+
+def test_items_say_whether_they_have_sound_and_room_to_shift(pool: Collection) -> None:
+    windows = TrainingWindows(pool, WINDOW, VIEWS, seed=3)
+    assert [windows[(0, 0, clip)]["has_sound"] for clip in range(8)] == [i not in (2, 5) for i in range(8)]
+    assert [windows[(0, 0, clip)]["shiftable"] for clip in (0, 2, 3)] == [True, False, False]
+
+
+def test_without_flip_nothing_is_mirrored(pool: Collection) -> None:
+    windows = TrainingWindows(pool, WINDOW.model_copy(update={"flip": False}), (View("flow"),), seed=3)
+    assert all((windows[(step, 0, 0)]["flow.now"][..., 0] >= 128).all() for step in range(12))
