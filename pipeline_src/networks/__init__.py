@@ -1,0 +1,1 @@
+"""Encoders per modality, decoders and heads."""
