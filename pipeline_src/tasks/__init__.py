@@ -1,0 +1,1 @@
+"""Self-supervised tasks, one family per module, chosen by name."""
