@@ -1,0 +1,1 @@
+"""The weighted sum of terms, its calibration and the engine that encodes each view once."""
