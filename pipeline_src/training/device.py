@@ -1,0 +1,27 @@
+"""Where tensors are computed, with how many threads, and reproducibly."""
+
+import os
+
+import torch
+
+from pipeline_src.errors import UserError
+
+
+def prepare_device(wanted: str, threads: int) -> torch.device:
+    """Set torch's CPU threads and deterministic arithmetic, and choose the device.
+
+    Args:
+        wanted: auto, cpu or cuda.
+        threads: CPU threads; part of the result, because sums depend on how they are split.
+
+    Raises:
+        UserError: cuda is wanted and there is none.
+    """
+    torch.set_num_threads(threads)
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: 'cuda' - no CUDA device is visible here; allowed: auto or cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True)
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return torch.device("cuda")

@@ -1,0 +1,35 @@
+"""Optimiser and learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from pipeline_src.settings.learning import TrainingSettings
+
+
+def learning_rate(step: int, iterations: int, highest: float, warmup: float) -> float:
+    """Linear warm-up over the first part, then a half cosine to zero (Loshchilov and Hutter 2017)."""
+    rising = warmup * iterations
+    if step < rising:
+        return highest * (step + 1) / math.ceil(rising)
+    return highest * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(iterations - rising, 1)))
+
+
+def build_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """SGD or AdamW; biases and normalisation have no weight decay."""
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all groups."""
+    for group in optimiser.param_groups:
+        group["lr"] = value
