@@ -1,0 +1,1 @@
+"""Clips to vectors with a trained encoder."""

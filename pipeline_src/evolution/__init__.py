@@ -1,0 +1,1 @@
+"""Ask/tell search over weight vectors."""

@@ -1,0 +1,1 @@
+"""Search strategies, one per module, loaded by name."""

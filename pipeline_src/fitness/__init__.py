@@ -1,0 +1,1 @@
+"""Unsupervised and weakly supervised fitness of an embedding."""

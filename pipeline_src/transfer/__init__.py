@@ -1,0 +1,1 @@
+"""Evaluation of a trained encoder on labelled collections."""

@@ -1,0 +1,83 @@
+"""Evaluation by one fully-connected layer with softmax on frozen features."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from pipeline_src.fitness.clusters import one_thread
+from pipeline_src.settings.transfer import LinearSettings
+from pipeline_src.transfer.split import LabelledVectors, Prediction
+
+MAX_ITERATIONS = 1000
+
+
+def predict_by_layer(data: LabelledVectors, settings: LinearSettings, seed: int) -> Prediction:
+    """Logistic regression: C chosen on validation clips, final fit on training and validation clips.
+
+    Validation clips are those that the split names; where there are none, a part of the training clips that
+    shares no source video with the rest. Of equally good C the smallest is taken. Test labels play no part.
+
+    Args:
+        data: standardised vectors.
+        settings: values of C, and the validation part's size.
+        seed: deals source videos to the validation part.
+    """
+    fitting, validation = data.pick("train"), data.pick("validation")
+    if not validation.any():
+        validation = held_out(data.labels, data.groups, fitting, settings.validation, seed)
+        fitting = fitting & ~validation
+    values = sorted(settings.inverse_regularisation)
+    chosen, scores = values[len(values) // 2], {}
+    if len(values) > 1 and validation.any() and len(np.unique(data.labels[fitting])) > 1:
+        for value in values:
+            model = _fit(data, fitting, value)
+            scores[f"{value:g}"] = round(float(model.score(data.vectors[validation], data.labels[validation])), 6)
+        chosen = max(values, key=lambda value: (scores[f"{value:g}"], -value))
+    training = data.pick("train", "validation")
+    model = _fit(data, training, chosen)
+    return Prediction(
+        labels=model.predict(data.vectors[data.pick("test")]),
+        train_clips=int(training.sum()),
+        details={
+            "inverse_regularisation": chosen,
+            "validation_clips": int(validation.sum()),
+            "validation_top1": scores,
+            "train_top1": round(float(model.score(data.vectors[training], data.labels[training])), 6),
+            "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
+        },
+    )
+
+
+def held_out(labels: np.ndarray, groups: np.ndarray, among: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """A part of some clips that shares no source video with the rest of them, spread over classes.
+
+    Of every class about `fraction` of its source videos are taken, at least one and never all; a class with a
+    single source video gives none. A source video counts for the class of its first clip.
+
+    Args:
+        labels, groups: (N,) class and source video of each clip.
+        among: (N,) boolean, the clips to choose from.
+        fraction: 0 to 1.
+        seed: of the choice.
+
+    Returns:
+        (N,) boolean.
+    """
+    random = np.random.default_rng([seed, 5])
+    videos, first = np.unique(groups[among], return_index=True)
+    classes = labels[among][first]
+    taken: list[str] = []
+    for name in np.unique(classes):
+        own = random.permutation(videos[classes == name])
+        if len(own) > 1:
+            taken.extend(own[: min(max(1, round(fraction * len(own))), len(own) - 1)])
+    return np.asarray(among & np.isin(groups, taken))
+
+
+def _fit(data: LabelledVectors, rows: np.ndarray, inverse_regularisation: float) -> LogisticRegression:
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged` in the result
+        model = LogisticRegression(C=inverse_regularisation, max_iter=MAX_ITERATIONS)
+        return model.fit(data.vectors[rows], data.labels[rows])

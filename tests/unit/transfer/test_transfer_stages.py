@@ -1,0 +1,76 @@
+"""evaluate_kmeans, evaluate_linear, evaluate_baselines and collect_results as the workflow calls them."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline_src.stages import collect_results, evaluate_baselines, evaluate_kmeans, evaluate_linear
+
+LINEUP = {"lineup": [{"name": "ours", "kind": "evolved"}]}
+METHODS = {"kmeans": evaluate_kmeans, "linear": evaluate_linear}
+
+
+def call(stage, monkeypatch, settings, *arguments):
+    monkeypatch.setattr(sys, "argv", ["stage", "--settings", json.dumps(settings), *map(str, arguments)])
+    stage.main()
+
+
+@pytest.fixture
+def embeddings(collection_folder):
+    """Embeddings that separate the classes, stored in another order than the clips."""
+    clips = pd.read_csv(collection_folder / "clips.csv").sample(frac=1, random_state=0)
+    centres = {"dark": [1.0, 0, 0, 0], "light": [0, 1.0, 0, 0]}
+    vectors = np.array([centres[label] for label in clips["label"]], np.float32)
+    vectors += 0.05 * np.random.default_rng(0).standard_normal(vectors.shape).astype(np.float32)
+    return {"clip_ids": clips["clip_id"].to_numpy(str), "embeddings": vectors}
+
+
+def evaluate(method, monkeypatch, folder, path, out):
+    call(
+        METHODS[method], monkeypatch, {method: {}},
+        "--clips-index", folder / "index.json", "--embeddings", path,
+        "--split", 1, "--entry", "ours", "--seed", 3, "--out", out,
+    )  # fmt: skip
+    return json.loads(out.read_text())
+
+
+def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, monkeypatch):
+    """Every file that a run makes ends as a row, and the same inputs give the same bytes."""
+    np.savez(tmp_path / "e.npz", **embeddings)
+    for method in METHODS:
+        outs = [tmp_path / f"{method}{suffix}.json" for suffix in ("", "_again")]
+        made = [evaluate(method, monkeypatch, collection_folder, tmp_path / "e.npz", out) for out in outs]
+        assert made[0]["top1"] == 1
+        assert made[0]["method"] == method
+        assert (made[0]["entry"], made[0]["seed"], made[0]["split"], made[0]["collection"]) == (
+            "ours",
+            3,
+            1,
+            "set",
+        )
+        assert outs[0].read_bytes() == outs[1].read_bytes()
+    call(
+        evaluate_baselines, monkeypatch, {"kmeans": {}, "linear": {}, "seed": 0},
+        "--clips-index", collection_folder / "index.json", "--split", 1, "--out", tmp_path / "baselines.json",
+    )  # fmt: skip
+    inputs = [tmp_path / f"{name}.json" for name in ("baselines", "kmeans", "linear")]
+    call(collect_results, monkeypatch, LINEUP, "--inputs", *inputs, "--out", tmp_path / "results.csv")
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert table.columns.tolist() == ["collection", "split", "entry", "kind", "seed", "method", "top1"]
+    assert table["kind"].tolist() == ["evolved"] * 2 + ["baseline"] * 4
+
+
+def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, tmp_path, monkeypatch):
+    """Else one diverged row of the lineup stops the evaluation of all others."""
+    embeddings["embeddings"][4] = np.nan
+    np.savez(tmp_path / "e.npz", **embeddings)
+    for method in METHODS:
+        found = evaluate(method, monkeypatch, collection_folder, tmp_path / "e.npz", tmp_path / f"{method}.json")
+        assert (found["top1"], found["status"]) == (None, "diverged")
+        assert found["reason"] == "1 of 24 embeddings are not finite"
+    inputs = [tmp_path / f"{method}.json" for method in METHODS]
+    call(collect_results, monkeypatch, LINEUP, "--inputs", *inputs, "--out", tmp_path / "results.csv")
+    assert pd.read_csv(tmp_path / "results.csv")["top1"].isna().all()
