@@ -123,9 +123,7 @@ class ShardWriter:
 
     def _finish(self) -> None:
         self._file.create_dataset("offsets", data=np.asarray(self._offsets, np.int64))
-        self._file.create_dataset(
-            "clip_ids", data=np.asarray(self._clip_ids, dtype=object), dtype=h5py.string_dtype()
-        )
+        self._file.create_dataset("clip_ids", data=np.asarray(self._clip_ids, dtype=object), dtype=h5py.string_dtype())
         self._file.create_dataset("moments", data=self._moments)
         self._file.attrs.update(
             format_version=FORMAT_VERSION,
@@ -200,9 +198,7 @@ class ShardReader:
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: missing; run snakemake to make it") from error
         except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be read as HDF5; delete it and run snakemake again"
-            ) from error
+            raise UserError(f"{self.path}: cannot be read as HDF5; delete it and run snakemake again") from error
         if file.attrs.get("format_version") != FORMAT_VERSION:
             found = file.attrs.get("format_version")
             file.close()

@@ -39,9 +39,7 @@ class Collection:
         """Open data/{collection}/index.json."""
         path = Path(index_path)
         clips = _table(path.parent / "clips.csv")
-        return cls(
-            path.parent, read_json(path), clips.astype(dict.fromkeys(("row", "frames", "has_sound"), int))
-        )
+        return cls(path.parent, read_json(path), clips.astype(dict.fromkeys(("row", "frames", "has_sound"), int)))
 
     def reader(self, modality: str, shard: str) -> ShardReader:
         """Reader of one shard; modality is rgb, flow, grey, audio or sound."""
@@ -99,17 +97,11 @@ def build_index(
         columns = ["clip_id", "shard", "row", "frames", "has_sound", "source_video", "label", *splits]
         tables.append(table.loc[usable, columns])
         failures.append(status[~usable])
-        hashes = {
-            MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()
-        }
-        entries.append(
-            {"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes}
-        )
+        hashes = {MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()}
+        entries.append({"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes})
         planned += len(plan)
     if not planned:
-        raise UserError(
-            f"collections.{folder.name}.source: no clips are planned - allowed: a source with videos"
-        )
+        raise UserError(f"collections.{folder.name}.source: no clips are planned - allowed: a source with videos")
     clips = pd.concat(tables, ignore_index=True)
     failed = pd.concat(failures, ignore_index=True)
     _require(folder.name, planned, len(clips), failed, min_success)
@@ -140,13 +132,9 @@ class _Modality:
         self._clipped = 0.0
 
     def add(self, reader: ShardReader) -> None:
-        plain = {
-            key: value.item() if hasattr(value, "item") else value for key, value in reader.attributes.items()
-        }
+        plain = {key: value.item() if hasattr(value, "item") else value for key, value in reader.attributes.items()}
         if plain.get("modality") != MODALITY_FILES[self._name]:
-            raise UserError(
-                f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again"
-            )
+            raise UserError(f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again")
         self._moments = self._moments + reader.moments
         self._clipped += plain.pop("clipped_fraction", 0.0) * reader.moments[0].sum()
         plain = {key: value for key, value in plain.items() if key not in OWN_ATTRIBUTES}
@@ -190,13 +178,10 @@ def _check_rows(
     expected = {"rgb": frames, "grey": frames, "flow": np.maximum(frames - 1, 0)}
     for name, reader in readers.items():
         if reader.clip_ids != ids:
-            raise UserError(
-                f"{reader.path}: its clips differ from plan/{shard}.csv; delete it and run snakemake again"
-            )
+            raise UserError(f"{reader.path}: its clips differ from plan/{shard}.csv; delete it and run snakemake again")
         if not np.array_equal(reader.lengths, expected.get(name, reader.lengths)):
             raise UserError(
-                f"{reader.path}: its clips' lengths do not fit frames/{shard}.h5;"
-                " delete it and run snakemake again"
+                f"{reader.path}: its clips' lengths do not fit frames/{shard}.h5; delete it and run snakemake again"
             )
 
 

@@ -1,0 +1,1 @@
+"""Optical flow, greyscale and audio features."""

@@ -1,0 +1,1 @@
+"""Flow methods, one module each, chosen by name."""
