@@ -37,6 +37,9 @@ docs: $(READY)
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra dev --no-header --no-annotate \
 		--no-emit-index-url pyproject.toml | grep -v -E '^(nvidia-|cuda-|triton)' > requirements.lock
+	{ echo "# Made by make lock, for snakemake --software-deployment-method conda; without it, stages run in Snakemake's Python."; \
+	  echo "channels: [conda-forge]"; echo "dependencies:"; echo "  - python =3.12"; echo "  - pip"; echo "  - pip:"; \
+	  sed "s/\(.*\)/      - \"\1\"/" requirements.lock; } > workflow/envs/workflow.yaml
 
 clean:
 	rm -rf data results logs .snakemake

@@ -126,7 +126,7 @@ class FetchSettings(Settings):
     timeout_s: float = Field(120.0, gt=0, description="longest time for one clip in seconds")
     max_bytes: int = Field(500_000_000, ge=1, description="largest file in bytes")
     keep_media: bool = Field(False, description="keep downloaded video files after decoding")
-    max_height: int = Field(480, ge=64, description="the smallest format of at least the decode height up to this")
+    max_height: int = Field(480, ge=64, description="the best format up to this height in pixels is taken")
 
 
 class DecodeSettings(Settings):

@@ -22,6 +22,8 @@ def prepare_device(wanted: str, threads: int) -> torch.device:
         raise UserError("device: 'cuda' - no CUDA device is visible here; allowed: auto or cpu")
     if wanted == "cpu" or not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
+        # Filling fresh memory guards against faulty code and costs a tenth of the time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device("cuda")

@@ -52,7 +52,7 @@ def test_every_example_configuration_is_valid(path: Path) -> None:
         ("loss.tasks", {"embed": {"margin": -1}}, "embed.margin: -1 - allowed: 0.0 to 4.0"),
         ("loss.tasks", {"embed": {"margn": 1}}, "embed.margn: unknown setting; did you mean 'margin'?"),
         ("loss.tasks", {"align": {"negatives": "easy"}}, "allowed: shifted, other, both"),
-        ("window.crop", 64, "window.crop: 64 - allowed: at most 48"),
+        ("window.crop", 64, "window.crop: 64 - allowed: at most 40"),
         ("transfer.collections", ["hmdb"], "transfer.collections: 'hmdb' - allowed: labelled collections: motions"),
         ("fitness.weak.collection", "pool", "fitness.weak.collection: 'pool' - allowed: labelled collections: motions"),
         ("fitness.weak.split", 2, "fitness.weak.split: 2 - allowed: 1 to 1"),

@@ -1,0 +1,62 @@
+"""Evolved losses for self-supervised video representation learning, as one cached DAG."""
+
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# Rules call `python -m pipeline_src.stages...`: this Python, and this package, wherever Snakemake was started.
+sys.path.insert(0, workflow.basedir)
+os.environ.update(
+    PYTHONPATH=workflow.basedir,
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", os.defpath)]),
+)
+# A generation depends on the one before it, and Snakemake walks this chain recursively. 3,000 generations fit an
+# 8 MB stack; the settings allow 2,500.
+sys.setrecursionlimit(100_000)
+
+# --configfile replaces the default configuration; merged with it, the demo's collections would stay in.
+if not workflow.config_settings.configfiles:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
+
+
+wildcard_constraints:
+    collection="[A-Za-z0-9][A-Za-z0-9_-]*",
+    shard=r"\d{6}",
+    generation=r"\d\d\d+",
+    individual=r"\d\d\d+",
+    entry="[A-Za-z0-9][A-Za-z0-9_-]*",
+    seed=r"\d+",
+    split=r"\d+",
+
+
+# A second of work each: on a cluster they run where Snakemake does.
+localrules:
+    all,
+    plan_clips,
+    check_overlap,
+    propose_weights,
+    rank_generation,
+    choose_weights,
+    collect_results,
+    write_report,
+
+
+include: "workflow/rules/clips.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/evolution.smk"
+include: "workflow/rules/transfer.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RUN}/report/index.html",

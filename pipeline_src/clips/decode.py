@@ -1,0 +1,284 @@
+"""Videos to frames of constant rate and size and to mono sound on the same clock, one ffmpeg per clip."""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.clips.ffmpeg import ffmpeg_path
+from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
+from pipeline_src.clips.rows import Status, short_reason
+from pipeline_src.errors import UserError
+from pipeline_src.settings.clips import DecodeSettings
+
+# ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
+READ_MARGIN_S = 1.0
+LARGEST_MESSAGE = 8192
+PIPE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class DecodeTask:
+    """A clip of a local file: start in seconds after the first frame, length or None for the rest."""
+
+    path: str
+    start_s: float
+    duration_s: float | None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of a clip.
+
+    Attributes:
+        status: ok, or why there are no frames.
+        reason: one short line; "" when ok.
+        frames: (T, height, width, 3) uint8 RGB; T = 0 unless ok.
+        sound: (samples,) int16 with round(T / frame_rate * sound_rate) samples; none where the file has
+            no sound in this piece.
+    """
+
+    status: Status
+    reason: str
+    frames: np.ndarray
+    sound: np.ndarray
+
+
+def decode_all(
+    tasks: Iterable[DecodeTask], settings: DecodeSettings, threads: int, *, with_sound: bool = True
+) -> Iterator[Decoded]:
+    """Decode clips with `threads` at a time and yield them in order.
+
+    At most threads + 1 decoded clips are held at once, so memory stays steady whatever the number of tasks.
+    """
+    binary = ffmpeg_path()
+    waiting: deque[Future[Decoded]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def decode_clip(task: DecodeTask, settings: DecodeSettings, binary: str, *, with_sound: bool = True) -> Decoded:
+    """Decode one clip of a local file. No content of the file makes this raise; a full disk is a UserError.
+
+    Args:
+        task: the file and the piece of it.
+        settings: frame rate and size, sound rate and limits.
+        binary: path of the ffmpeg program.
+        with_sound: False leaves the sound away.
+    """
+    if not os.path.isfile(task.path):
+        return _failed("missing", "no such file", settings)
+    try:
+        found = probe(task.path)
+    except ProbeError as error:
+        return _failed("undecodable", str(error), settings)
+    if found.video_index is None:
+        return _failed("no_video", "the file has no video stream", settings)
+    if found.width * found.height > settings.max_pixels:
+        reason = f"{found.width}x{found.height} pixels, more than decode.max_pixels {settings.max_pixels}"
+        return _failed("over_limits", reason, settings)
+    deadline = time.monotonic() + settings.timeout_s
+    result = _attempt(task, found, settings, binary, deadline, with_sound=with_sound, last_resort=False)
+    if result.status == "undecodable":
+        # A sound track that ffmpeg cannot decode ends the whole run; a clip shorter than half a frame period
+        # rounds to no frame. Without sound and with rounding up, either still gives its frames.
+        second = _attempt(task, found, settings, binary, deadline, with_sound=False, last_resort=True)
+        return second if second.status == "ok" else result
+    return result
+
+
+def _attempt(
+    task: DecodeTask,
+    found: Probe,
+    settings: DecodeSettings,
+    binary: str,
+    deadline: float,
+    *,
+    with_sound: bool,
+    last_resort: bool,
+) -> Decoded:
+    limit = settings.max_duration_s if task.duration_s is None else min(task.duration_s, settings.max_duration_s)
+    count = max(1, round(limit * settings.frame_rate))
+    with tempfile.TemporaryDirectory(prefix="decode-") as scratch:
+        sound_file = os.path.join(scratch, "sound.s16le") if with_sound and found.audio_index is not None else None
+        command = _command(task, found, settings, binary, limit, count, sound_file, last_resort=last_resort)
+        frames, message, late = _run(command, (count, settings.height, settings.width, 3), deadline)
+        if "No space left on device" in message:
+            folder = tempfile.gettempdir()
+            raise UserError(f"{folder}: no disk space left for the sound of a clip; free some or set TMPDIR")
+        if late:
+            return _failed("timed_out", f"longer than decode.timeout_s {settings.timeout_s:g}", settings)
+        if not len(frames):
+            reason = short_reason(message, task.path) or f"no frame from {task.start_s:g} s on"
+            return _failed("undecodable", reason, settings)
+        samples = round(len(frames) / settings.frame_rate * settings.sound_rate)
+        return Decoded("ok", "", frames, _read_sound(sound_file, samples))
+
+
+def _command(
+    task: DecodeTask,
+    found: Probe,
+    settings: DecodeSettings,
+    binary: str,
+    limit: float,
+    count: int,
+    sound_file: str | None,
+    *,
+    last_resort: bool,
+) -> list[str]:
+    """The ffmpeg call. Time 0 of both outputs is the clip's start; a stream that begins late is filled up."""
+    import ffmpeg
+
+    # Without a seek ffmpeg's clock starts with the earliest stream, so a filter subtracts the video's delay:
+    # seeking to a place so near the start would lose frames of files without an index.
+    seek = task.start_s + found.delay_s if task.start_s > 0 else 0.0
+    shift = 0.0 if seek else found.delay_s
+    options: dict[str, Any] = {"ss": f"{seek:.6f}"} if seek else {}
+    source = ffmpeg.input(
+        f"file:{task.path}",
+        t=f"{limit + shift + READ_MARGIN_S:.6f}",
+        protocol_whitelist="file",
+        format_whitelist=FORMATS,
+        max_pixels=settings.max_pixels,
+        threads=1,
+        **options,
+    )
+    picture = source[str(found.video_index)]
+    if shift:
+        picture = picture.filter("setpts", f"PTS-{shift:.6f}/TB")
+    rounding = {"round": "up", "eof_action": "pass"} if last_resort else {"round": "near", "eof_action": "round"}
+    picture = picture.filter("fps", fps=repr(settings.frame_rate), start_time=0, **rounding)
+    picture = _fitted(picture, settings)
+    outputs = [
+        ffmpeg.output(
+            picture,
+            "pipe:1",
+            format="rawvideo",
+            pix_fmt="rgb24",
+            **{"frames:v": count, "fps_mode": "passthrough"},
+        )
+    ]
+    if sound_file is not None:
+        sound = source[str(found.audio_index)]
+        if shift:
+            sound = sound.filter("asetpts", f"PTS-{shift:.6f}/TB")
+        # first_pts=0 fills a late start with silence and cuts what comes before the clip; async=1 fills gaps.
+        sound = sound.filter("aresample", settings.sound_rate, **{"async": 1, "first_pts": 0})
+        sound = sound.filter("aformat", sample_fmts="s16", channel_layouts="mono")
+        outputs.append(ffmpeg.output(sound, f"file:{sound_file}", format="s16le", t=f"{limit:.6f}"))
+    graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
+    front = [
+        binary,
+        "-hide_banner",
+        "-nostdin",
+        "-v",
+        "error",
+        "-filter_threads",
+        "1",
+        "-filter_complex_threads",
+        "1",
+    ]
+    return [str(part) for part in graph.compile(cmd=front)]
+
+
+def _fitted(picture: Any, settings: DecodeSettings) -> Any:
+    """Cut to the target's proportions, taking pixels that are not square into account, then scale.
+
+    Cutting first keeps every intermediate picture smaller than the source, whatever a file states.
+    """
+    if settings.fit == "crop":
+        aspect = f"{settings.width}/{settings.height}"
+        picture = picture.filter(
+            "crop", w=f"max(1,min(iw,ih*{aspect}/sar))", h=f"max(1,min(ih,iw*sar/({aspect})))", exact=1
+        )
+    picture = picture.filter("scale", settings.width, settings.height, flags="bicubic+accurate_rnd+bitexact")
+    return picture.filter("format", "rgb24")
+
+
+def _run(command: list[str], shape: tuple[int, ...], deadline: float) -> tuple[np.ndarray, str, bool]:
+    """Run ffmpeg and read at most shape[0] frames.
+
+    Returns:
+        The frames that came, ffmpeg's first messages, and whether the deadline passed.
+    """
+    frames = np.empty(shape, np.uint8)  # Pages that no frame reaches are never touched.
+    view = frames.reshape(-1).data
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        pipesize=PIPE_BYTES,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    messages: list[bytes] = []
+    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), stop)
+    drain = threading.Thread(target=_drain, args=(process.stderr, messages), daemon=True)
+    watchdog.start()
+    drain.start()
+    filled = 0
+    try:
+        while filled < len(view):
+            got = process.stdout.readinto(view[filled:])  # type: ignore[attr-defined]
+            if not got:
+                break
+            filled += got
+        # The sound may still be on its way: wait for the end, without taking more pictures.
+        while process.stdout.read(PIPE_BYTES):
+            pass
+        process.wait()
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        drain.join()
+        process.stdout.close()
+        process.stderr.close()
+    whole = filled // int(np.prod(shape[1:]))
+    return frames[:whole], b"".join(messages).decode(errors="replace"), late.is_set()
+
+
+def _drain(stream: Any, messages: list[bytes]) -> None:
+    """Keep the first messages and let go of the rest: a broken file can make ffmpeg write millions."""
+    kept = 0
+    while piece := stream.read(65536):
+        if kept < LARGEST_MESSAGE:
+            messages.append(piece[: LARGEST_MESSAGE - kept])
+            kept += len(messages[-1])
+
+
+def _read_sound(path: str | None, samples: int) -> np.ndarray:
+    """The sound, cut or filled with silence to `samples`; empty where nothing was decoded."""
+    if path is None or not os.path.exists(path):
+        return np.zeros(0, np.int16)
+    sound = np.fromfile(path, "<i2", count=samples).astype(np.int16, copy=False)
+    return sound if not len(sound) else np.pad(sound, (0, samples - len(sound)))
+
+
+def _failed(status: Status, reason: str, settings: DecodeSettings) -> Decoded:
+    return Decoded(status, reason, np.zeros((0, settings.height, settings.width, 3), np.uint8), np.zeros(0, np.int16))

@@ -1,0 +1,248 @@
+"""Which pieces of which videos become clips, and which shard each clip goes to."""
+
+import contextlib
+import hashlib
+import math
+import os
+import random
+import re
+import unicodedata
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline_src.clips.probe import ProbeError, probe
+from pipeline_src.clips.rows import ClipRow, is_url, plan_text, read_plan, rewrite_if_changed, seconds_text
+from pipeline_src.clips.sources import Video, list_source
+from pipeline_src.clips.splits import check_parts, random_parts
+from pipeline_src.errors import UserError
+from pipeline_src.files import read_json, write_json
+from pipeline_src.settings.clips import CollectionSettings, ListSource, PlanSettings
+
+FINGERPRINT_BYTES = 64 * 1024
+MOST_SECTIONS = 100_000
+PROBE_THREADS = 4
+
+
+def plan_collection(collection: CollectionSettings, name: str, seed: int, folder: Path, out: Path) -> None:
+    """Write plan/{shard}.csv beside `out`, then `out` itself (shards.json).
+
+    A plan made with the same settings is continued: clips stay in their shard, those of vanished videos are
+    dropped, new ones fill the last shard and then further ones. An unchanged shard's file is not touched.
+
+    Args:
+        collection: settings of the collection.
+        name: its name.
+        seed: the run's seed.
+        folder: data/{collection}.
+        out: data/{collection}/plan/shards.json.
+
+    Raises:
+        UserError: nothing to plan, or a wrong value in the source.
+    """
+    rows = plan_rows(collection, name, seed, folder)
+    made_with = _made_with(collection, name, seed)
+    record = out.parent / "settings.json"
+    existing = {} if not _continues(record, made_with) else _existing(out.parent)
+    record.unlink(missing_ok=True)  # An interrupted write leaves no record, so the next plan starts from scratch.
+    shards = assign_shards(existing, rows, collection.plan.clips_per_shard)
+    for stale in _shard_files(out.parent):
+        if stale.stem not in shards:
+            stale.unlink()
+    for shard, clips in shards.items():
+        rewrite_if_changed(out.parent / f"{shard}.csv", plan_text(clips, collection.split_count))
+    write_json(record, made_with)
+    write_json(out, {"shards": [{"shard": shard, "clips": len(clips)} for shard, clips in shards.items()]})
+
+
+def plan_rows(collection: CollectionSettings, name: str, seed: int, folder: Path) -> list[ClipRow]:
+    """All clips of a collection, first sections of all videos first."""
+    source = collection.source
+    if isinstance(source, ListSource) and source.start_column is not None and collection.plan.per_video > 1:
+        raise UserError(
+            f"collections.{name}.plan.per_video: {collection.plan.per_video} - allowed: 1 where"
+            " source.start_column says what the clips are"
+        )
+    videos = list_source(collection, name, folder)
+    if collection.labelled:
+        drawn = collection.splits if not videos[0].splits else None
+        if drawn is not None:
+            videos = [replace(video, splits=random_parts(video.source_video, drawn, seed)) for video in videos]
+        check_parts(name, [video.label for video in videos], [video.splits for video in videos], drawn)
+    facts = _examine_all(videos, collection.plan)
+    numbered = []
+    for video in videos:
+        duration, content = facts[video.path]
+        for number, row in enumerate(plan_video(video, collection.plan, seed, duration, content)):
+            numbered.append((number, row))
+    rows = [row for _, row in sorted(numbered, key=lambda item: item[0])]
+    if len({row.clip_id for row in rows}) != len(rows):
+        raise RuntimeError("two clips share a clip_id")
+    return rows
+
+
+def plan_video(
+    video: Video, settings: PlanSettings, seed: int, duration_s: float | None, content: str
+) -> list[ClipRow]:
+    """The clips of one video.
+
+    Args:
+        video: the video; its own start, where it has one, makes it one clip.
+        settings: length and number of clips.
+        seed: the run's seed.
+        duration_s: length of the video in seconds, None where unknown.
+        content: fingerprint of the file.
+    """
+    length = settings.duration_s
+    pieces: list[tuple[str, float, float | None]]
+    if video.start_s is not None:
+        pieces = [(f"@{seconds_text(video.start_s)}", video.start_s, length)]
+    elif length is None or (duration_s is not None and duration_s < length):
+        pieces = [("#0", 0.0, None)]
+    elif duration_s is None:
+        pieces = [("#0", 0.0, length)]
+    else:
+        starts = section_starts(duration_s, length, settings.per_video, seed, video.identity)
+        pieces = [(f"#{number}", start, length) for number, start in enumerate(starts)]
+    return [
+        ClipRow(
+            clip_id=clip_id(video.identity, mark),
+            path=video.path,
+            start_s=start,
+            duration_s=piece,
+            source_video=video.source_video,
+            content=content,
+            label=video.label,
+            splits=video.splits,
+        )
+        for mark, start, piece in pieces
+    ]
+
+
+def section_starts(duration_s: float, length_s: float, count: int, seed: int, identity: str) -> list[float]:
+    """Starts of up to `count` sections of a video at random places that do not overlap.
+
+    As many sections as fit are laid out with random gaps, and a random order says which are taken first: a
+    larger `count` keeps the earlier ones, and fewer than `count` come back only where no more fit.
+
+    Returns:
+        Starts in seconds, rounded down to the millisecond.
+    """
+    key = hashlib.sha256(f"{seed}\0{identity}".encode()).digest()
+    drawn = random.Random(int.from_bytes(key, "big"))
+    fitting = min(int(duration_s / length_s), MOST_SECTIONS)
+    slack = duration_s - fitting * length_s
+    gaps = sorted(drawn.random() * slack for _ in range(fitting))
+    ranks = [drawn.random() for _ in range(fitting)]
+    order = sorted(range(fitting), key=ranks.__getitem__)
+    return [math.floor((number * length_s + gaps[number]) * 1000) / 1000 for number in order[:count]]
+
+
+def clip_id(identity: str, mark: str) -> str:
+    """ASCII name of at most 61 characters: readable stem of a path or URL, and hash of identity and mark.
+
+    Args:
+        identity: the video's stable name in its source.
+        mark: which clip of the video: its number, or the start that a list gives it. A numbered clip keeps
+            its name when the file is replaced by one of another length, so only its own shard changes.
+    """
+    stem = os.path.splitext(re.split(r"[?#]", identity)[0].rstrip("/").rsplit("/", 1)[-1])[0]
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:48].strip("_") or "clip"
+    digest = hashlib.sha256(f"{identity}\0{mark}".encode()).hexdigest()[:12]
+    return f"{readable}-{digest}"
+
+
+def fingerprint(path: str) -> str:
+    """16 hexadecimal digits over size, first and last 64 KiB of a file; "" for an empty or unreadable one."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                return ""
+            digest = hashlib.sha256(str(size).encode())
+            digest.update(file.read(FINGERPRINT_BYTES))
+            file.seek(max(0, size - FINGERPRINT_BYTES))
+            digest.update(file.read(FINGERPRINT_BYTES))
+    except (OSError, ValueError):
+        return ""
+    return digest.hexdigest()[:16]
+
+
+def assign_shards(
+    existing: dict[str, list[str]], rows: Sequence[ClipRow], clips_per_shard: int
+) -> dict[str, list[ClipRow]]:
+    """Deal clips to shards without moving those that have one.
+
+    Args:
+        existing: clip ids of each shard so far, in order.
+        rows: the clips that there are now.
+        clips_per_shard: clips in a full shard.
+
+    Returns:
+        Clips of each shard that is not empty, by ascending name.
+    """
+    waiting = {row.clip_id: row for row in rows}
+    shards: dict[str, list[ClipRow]] = {}
+    for shard, clip_ids in sorted(existing.items()):
+        kept = [waiting.pop(name) for name in clip_ids if name in waiting]
+        if kept:
+            shards[shard] = kept
+    last = max(shards, default=None)
+    for row in waiting.values():
+        if last is None or len(shards[last]) >= clips_per_shard:
+            last = "000000" if last is None else f"{int(last) + 1:06d}"
+            shards[last] = []
+        shards[last].append(row)
+    return shards
+
+
+def _examine_all(videos: list[Video], settings: PlanSettings) -> dict[str, tuple[float | None, str]]:
+    """Duration (None where unknown or not needed) and fingerprint by path."""
+    need = {video.path: video.start_s is None and settings.duration_s is not None for video in videos}
+    facts: dict[str, tuple[float | None, str]] = {}
+    with ThreadPoolExecutor(PROBE_THREADS) as pool:
+        for path, found in zip(
+            need,
+            tqdm(pool.map(_examine, need.keys(), need.values()), "plan", len(need), unit="video", mininterval=2),
+            strict=True,
+        ):
+            facts[path] = found
+    return facts
+
+
+def _examine(path: str, with_duration: bool) -> tuple[float | None, str]:
+    if is_url(path) or not os.path.isfile(path):
+        return None, ""
+    duration = None
+    if with_duration:
+        with contextlib.suppress(ProbeError):  # Decoding reports the file; planning only needs a row for it.
+            duration = probe(path, measure_duration=True).duration_s
+    return duration, fingerprint(path)
+
+
+def _made_with(collection: CollectionSettings, name: str, seed: int) -> dict[str, Any]:
+    chosen = collection.model_dump(mode="json", include={"source", "plan", "splits"})
+    return {"collection": name, "seed": seed, **chosen}
+
+
+def _continues(record: Path, made_with: dict[str, Any]) -> bool:
+    try:
+        return bool(read_json(record) == made_with)
+    except (OSError, UserError):
+        return False
+
+
+def _existing(folder: Path) -> dict[str, list[str]]:
+    try:
+        return {path.stem: [row.clip_id for row in read_plan(path)] for path in _shard_files(folder)}
+    except UserError:
+        return {}
+
+
+def _shard_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9][0-9][0-9][0-9][0-9][0-9].csv"))

@@ -1,0 +1,196 @@
+"""What the search and its controls say: did fitness rise, and does it measure anything."""
+
+import pandas as pd
+
+from pipeline_src.report.comparison import METHOD_NAMES
+from pipeline_src.report.findings import Finding
+from pipeline_src.report.gather import RunFacts, measure_of
+from pipeline_src.report.intervals import rank_correlation
+from pipeline_src.report.paper import CORRELATION
+from pipeline_src.report.phrases import listed, number, several
+
+CONTROL_NAMES = {
+    "untrained": "untrained network",
+    "raw_pixels": "raw pixels",
+    "constant": "constant vectors",
+    "gaussian": "random vectors",
+    "noise": "random vectors",
+}
+EMPTY = ("constant", "gaussian", "noise")
+
+
+def measure_name(measure: str, weak_measure: str | None) -> str:
+    """How a fitness measure is called on the page."""
+    if measure == "zipf":
+        return "Zipf fitness"
+    return {"nmi": "weak fitness (NMI)", "ari": "weak fitness (adjusted Rand)"}.get(
+        weak_measure or "", "weak fitness (accuracy)"
+    )
+
+
+def weak_measure(facts: RunFacts) -> str | None:
+    """Which agreement with classes was taken; None for none."""
+    weak = facts.settings.fitness.weak
+    return weak.measure if weak else None
+
+
+def search_findings(facts: RunFacts) -> list[Finding]:
+    """Whether fitness improved over the generations, and who failed."""
+    found = [_failures(facts.individuals)]
+    if facts.best is None:
+        return [Finding("No individual of the search got a fitness.", "bad"), *found]
+    return [_progress(facts, facts.best), *found]
+
+
+def fitness_findings(facts: RunFacts) -> list[Finding]:
+    """What the controls say about the measure that the search maximised."""
+    ok = facts.individuals["fitness"].dropna()
+    found = []
+    if len(ok):
+        for control in facts.controls:
+            found.append(_control(facts, control, ok))
+    return [*found, *_measures_agree(facts), *_fitness_and_transfer(facts)]
+
+
+def entry_fitness(facts: RunFacts) -> dict[str, float]:
+    """Mean fitness over seeds of every lineup entry that has one for each of them."""
+    found: dict[str, list[float | None]] = {}
+    for model in facts.models:
+        found.setdefault(model.entry, []).append(model.fitness.get("fitness"))
+    means = {}
+    for entry, values in found.items():
+        known = [value for value in values if value is not None]
+        if known and len(known) == len(values):
+            means[entry] = sum(known) / len(known)
+    return means
+
+
+def fitness_and_transfer(facts: RunFacts, collection: str, method: str) -> list[tuple[str, float, float]]:
+    """Entry, fitness and mean top-1 of every entry that has both."""
+    rows = facts.results[(facts.results["collection"] == collection) & (facts.results["method"] == method)]
+    top1 = rows.groupby("entry", sort=False)["top1"].mean()
+    fitness = entry_fitness(facts)
+    return [(str(e), fitness[str(e)], float(t)) for e, t in top1.items() if str(e) in fitness and t == t]
+
+
+def _progress(facts: RunFacts, best: dict[str, object]) -> Finding:
+    everyone = facts.individuals
+    generations = facts.settings.search.generations
+    by_generation = everyone.groupby("generation")["fitness"]
+    first_best, means = by_generation.max()[0], by_generation.mean()
+    top = float(best["fitness"])  # type: ignore[arg-type]
+    if generations == 1:
+        return Finding(
+            f"The search had one generation, whose weights are drawn at random: nothing evolved. The best of its"
+            f" {several(len(everyone), 'individual')} has fitness {number(top)}.",
+            "bad",
+        )
+    mean = f"The mean of a generation went from {number(means.iloc[0])} to {number(means.iloc[-1])}."
+    if best["generation"] == 0:
+        return Finding(
+            f"Fitness did not improve: the best individual ({number(top)}) is from generation 0, whose weights are"
+            " drawn at random. What this page calls evolved is the best of"
+            f" {facts.settings.search.population} random draws. {mean}",
+            "bad",
+        )
+    text = (
+        f"The best fitness rose from {number(first_best)} in generation 0, which is drawn at random, to {number(top)}"
+        f" in generation {best['generation']}. {mean}"
+    )
+    noise = _noise(facts)
+    if noise is not None and top - first_best < noise:
+        text += (
+            f" The rise of {number(top - first_best)} nats is smaller than the estimate’s own noise, about"
+            f" {number(noise)} nats."
+        )
+        return Finding(text, "bad")
+    return Finding(text, "good")
+
+
+def _noise(facts: RunFacts) -> float | None:
+    """Noise of the Zipf estimate in nats, where that is the search's measure."""
+    known = facts.individuals["noise"].dropna()
+    return float(known.median()) if facts.settings.fitness.measure == "zipf" and len(known) else None
+
+
+def _failures(individuals: pd.DataFrame) -> Finding:
+    failed = individuals[individuals["fitness"].isna()]
+    total = several(len(individuals), "individual")
+    if failed.empty:
+        return Finding(f"None of the {total} failed: no training diverged and no embedding collapsed.")
+    parts = [f"{count} {status}" for status, count in failed["status"].value_counts(sort=False).sort_index().items()]
+    tone = "bad" if 2 * len(failed) >= len(individuals) else "plain"
+    return Finding(f"{len(failed)} of {total} failed ({listed(parts)}) and got the worst fitness.", tone)  # type: ignore[arg-type]
+
+
+def _control(facts: RunFacts, control: str, individuals: pd.Series) -> Finding:
+    content, name = facts.controls[control], CONTROL_NAMES.get(control, control)
+    value, best = content.get("fitness"), float(individuals.max())
+    if value is None:
+        reason = content.get("reason") or content.get("status") or "no reason given"
+        if control in EMPTY:
+            return Finding(f"Control, {name}: refused by the guards, as it must be ({reason}).")
+        return Finding(f"Control, {name}: refused by the guards ({reason}); there is nothing to compare with.")
+    value = float(value)
+    above = int((individuals > value).sum())
+    total = several(len(individuals), "scored individual")
+    if best <= value:
+        what = {
+            "untrained": "by this measure no training of the search brought anything",
+            "raw_pixels": "the measure does not tell trained networks from the pixels themselves",
+        }.get(control, "the measure can be won without any content")
+        text = f"Control, {name}: fitness {number(value)}, and not one of {total} is above it (best {number(best)})"
+        return Finding(f"{text}: {what}.", "bad")
+    text = f"Control, {name}: fitness {number(value)}; {above} of {total} are above it (best {number(best)})."
+    noise = _noise(facts)
+    if noise is not None and best - value < noise:
+        text += f" Even the best is ahead by less than the estimate’s own noise, about {number(noise)} nats."
+        return Finding(text, "bad")
+    if control in EMPTY:
+        return Finding(f"{text} The guards let features without content pass.", "bad")
+    return Finding(text, "bad" if 2 * above < len(individuals) else "plain")
+
+
+def _measures_agree(facts: RunFacts) -> list[Finding]:
+    both = facts.individuals[["zipf", "weak"]].dropna()
+    rho = rank_correlation(both["zipf"].tolist(), both["weak"].tolist())
+    if rho is None:
+        return []
+    text = (
+        f"Over {several(len(both), 'individual')}, the Zipf fitness and the {measure_name('weak', weak_measure(facts))}"
+        f" have a rank correlation of {number(rho, 2)}; {number(CORRELATION, 2)} is quoted for the CVPR paper"
+        " (second-hand)."
+    )
+    return [Finding(text, "bad" if rho <= 0 else "plain")]
+
+
+def _fitness_and_transfer(facts: RunFacts) -> list[Finding]:
+    found = []
+    for collection in dict.fromkeys(facts.results["collection"]):
+        parts, entries, lowest = [], 0, 1.0
+        for method, name in METHOD_NAMES.items():
+            pairs = fitness_and_transfer(facts, collection, method)
+            rho = rank_correlation([p[1] for p in pairs], [p[2] for p in pairs])
+            if rho is not None:
+                parts.append(f"{name} {number(rho, 2)}")
+                entries, lowest = max(entries, len(pairs)), min(lowest, rho)
+        if parts:
+            text = (
+                f"Rank correlation of fitness and top-1 on {collection} over {entries} lineup entries: {listed(parts)}."
+                " With so few entries it is a hint at most."
+            )
+            found.append(Finding(text, "bad" if lowest <= 0 else "plain"))
+        else:
+            found.append(
+                Finding(
+                    f"On {collection}, fewer than four entries have both a fitness and a top-1 that differ: no"
+                    " correlation is given."
+                )
+            )
+    return found
+
+
+def measured(facts: RunFacts, measure: str) -> dict[str, float]:
+    """A measure of the controls that have it, by control."""
+    values = {n: measure_of(content, measure, weak_measure(facts)) for n, content in facts.controls.items()}
+    return {name: value for name, value in values.items() if value is not None}

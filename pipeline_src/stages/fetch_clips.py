@@ -1,0 +1,38 @@
+"""Fetch the videos of a shard of clips."""
+
+import shutil
+from pathlib import Path
+
+from pipeline_src.clips.fetch import fetch_clips
+from pipeline_src.clips.rows import read_plan, write_status
+from pipeline_src.files import whole_directory
+from pipeline_src.settings.base import Settings
+from pipeline_src.settings.clips import FetchSettings
+from pipeline_src.stages.command import parser, run, settings_from
+
+
+class StageSettings(Settings):
+    """What fetching depends on."""
+
+    fetch: FetchSettings
+
+
+def main() -> None:
+    """Fill media/{shard}/ and write status/fetch/{shard}.csv."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--plan", required=True, type=Path, help="plan/{shard}.csv")
+    arguments.add_argument("--media", required=True, type=Path, help="folder for downloads; empty for local files")
+    arguments.add_argument("--status", required=True, type=Path, help="status/fetch/{shard}.csv to write")
+    arguments.add_argument("--threads", type=int, default=1, help="downloads at a time")
+    given = arguments.parse_args()
+    settings = settings_from(given.settings, StageSettings)
+    clips = read_plan(given.plan)
+    for stale in given.media.parent.glob(f".{given.media.name}.*"):
+        shutil.rmtree(stale, ignore_errors=True)  # Downloads of a job that was killed.
+    with whole_directory(given.media) as folder:
+        rows = fetch_clips(clips, folder, given.media, settings.fetch, max(1, given.threads))
+    write_status(given.status, rows, with_file=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,65 @@
+"""Rank a generation by fitness: generation.csv, and the state that the next proposal starts from."""
+
+import sys
+
+from pydantic import Field
+
+from pipeline_src.errors import UserError
+from pipeline_src.evolution.search import rank
+from pipeline_src.evolution.tables import generation_table, read_population
+from pipeline_src.files import read_json, whole_file, write_json
+from pipeline_src.settings.base import Settings
+from pipeline_src.settings.search import StrategySettings
+from pipeline_src.stages.command import parser, run, settings_from
+
+
+class StageSettings(Settings):
+    """What the ranking depends on; the number of generations is not part of it."""
+
+    search: StrategySettings
+    terms: tuple[str, ...] = Field(min_length=1)
+    seed: int = Field(ge=0)
+
+
+def main() -> None:
+    """Parse, rank, write."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--generation", type=int, required=True, help="number of the generation, from 0")
+    arguments.add_argument("--population", required=True, help="population.csv of this generation")
+    arguments.add_argument("--fitness", nargs="+", required=True, help="fitness.json, in the individuals' order")
+    arguments.add_argument("--state", help="state.json of the generation before; none for generation 0")
+    arguments.add_argument("--table", required=True, help="generation.csv to write")
+    arguments.add_argument("--state-out", required=True, help="state.json to write")
+    given = arguments.parse_args()
+    settings = settings_from(given.settings, StageSettings)
+    population = read_population(given.population)
+    if sorted(population[0]) != sorted(settings.terms):
+        changed = ", ".join(sorted(set(population[0]) ^ set(settings.terms)))
+        raise UserError(f"{given.population}: differs from loss.terms in {changed}; delete it and run snakemake again")
+    if len(given.fitness) != len(population):
+        raise UserError(f"--fitness: {len(given.fitness)} files - allowed: one per individual, {len(population)}")
+    results = [read_json(path) for path in given.fitness]
+    ranking, state = rank(
+        settings.search.strategy,
+        settings.search.settings,
+        population,
+        [result["fitness"] for result in results],
+        given.generation,
+        read_json(given.state) if given.state else None,
+    )
+    with whole_file(given.table) as part:
+        generation_table(population, ranking, results).to_csv(part, index=False, lineterminator="\n")
+    write_json(given.state_out, state)
+    failed = sum(result["fitness"] is None for result in results)
+    best = state["best"]
+    found = (
+        f"best so far {best['fitness']:.6g} in generation {best['generation']}" if best else "none has succeeded yet"
+    )
+    print(
+        f"generation {given.generation}: {failed} of {len(results)} individuals failed; {found}",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

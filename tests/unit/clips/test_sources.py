@@ -1,0 +1,178 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline_src.clips.folder_state import folder_state, list_videos
+from pipeline_src.clips.sources import list_source
+from pipeline_src.errors import UserError
+from pipeline_src.settings.clips import CollectionSettings
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def listed(tmp_path: Path, text: str, **source: object) -> list:
+    (tmp_path / "videos.csv").write_text(text)
+    given = {"kind": "list", "path": str(tmp_path / "videos.csv"), **source}
+    return list_source(CollectionSettings.model_validate({"source": given}), "mine", tmp_path)
+
+
+def in_folder(path: Path, labels: str = "none") -> list:
+    given = {"kind": "folder", "path": str(path), "labels": labels}
+    return list_source(CollectionSettings.model_validate({"source": given}), "mine", path)
+
+
+def test_folder_finds_videos_in_subfolders_and_nothing_else(tmp_path: Path) -> None:
+    touch(tmp_path, "b.MKV", "a/c.mp4", "a/notes.txt", ".hidden.mp4", ".cache/d.mp4", "a.mp4.part")
+    assert [video.identity for video in in_folder(tmp_path)] == ["a/c.mp4", "b.MKV"]
+
+
+def test_links_cannot_bring_in_files_from_outside_the_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "outside/secret.mp4", "mine/real.mp4")
+    (tmp_path / "mine" / "leak.mp4").symlink_to(tmp_path / "outside" / "secret.mp4")
+    (tmp_path / "mine" / "leaks").symlink_to(tmp_path / "outside")
+    (tmp_path / "mine" / "same.mp4").symlink_to("real.mp4")
+    (tmp_path / "mine" / "broken.mp4").symlink_to("nothing.mp4")
+    assert list_videos(tmp_path / "mine") == ["real.mp4", "same.mp4"]
+
+
+def test_a_named_pipe_does_not_hang_the_plan(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert list_videos(tmp_path) == ["a.mp4"]
+
+
+def test_first_subfolder_is_the_class(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4", "jump/deep/b.mp4")
+    videos = in_folder(tmp_path, "folder")
+    assert [(video.label, video.identity) for video in videos] == [
+        ("jump", "jump/deep/b.mp4"),
+        ("run", "run/a.mp4"),
+    ]
+
+
+def test_a_video_outside_of_class_folders_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "run/a.mp4", "stray.mp4")
+    with pytest.raises(UserError, match=r"stray\.mp4.*move it"):
+        in_folder(tmp_path, "folder")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_empty_or_missing_folder_names_the_setting(tmp_path: Path, exists: bool) -> None:
+    folder = tmp_path / "videos"
+    if exists:
+        folder.mkdir()
+    with pytest.raises(UserError, match=r"collections\.mine\.source\.path: .*videos.*allowed"):
+        in_folder(folder)
+
+
+def test_folder_state_changes_with_every_change_that_matters(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "note.txt")
+    os.utime(tmp_path / "a.mp4", ns=(1, 1))
+    before = folder_state(tmp_path)
+    assert before == folder_state(str(tmp_path))
+    touch(tmp_path, "other.txt")
+    assert folder_state(tmp_path) == before, "files that are no videos do not replan"
+    os.utime(tmp_path / "a.mp4", ns=(1, 2))
+    touched = folder_state(tmp_path)
+    touch(tmp_path, "sub/b.mp4")
+    assert len({before, touched, folder_state(tmp_path)}) == 3
+    assert folder_state(tmp_path / "nothing") == "missing"
+
+
+def test_list_reads_all_its_columns(tmp_path: Path) -> None:
+    text = '\ufefffile,at,class,s1,from\n"clips/a, b.mp4",1.50,run,Train,v1\nhttps://host/b?v=2,0,jump,val,\n'
+    columns = {"path_column": "file", "start_column": "at", "label_column": "class", "split_columns": ["s1"]}
+    first, second = listed(tmp_path, text, **columns, source_video_column="from")
+    assert (first.path, first.start_s, first.label) == (str(tmp_path / "clips/a, b.mp4"), 1.5, "run")
+    assert (first.splits, first.source_video) == (("train",), "v1")
+    assert (second.path, second.splits, second.source_video) == (
+        "https://host/b?v=2",
+        ("validation",),
+        "https://host/b?v=2",
+    )
+
+
+def test_relative_paths_start_from_root(tmp_path: Path) -> None:
+    assert listed(tmp_path, "path\na.mp4\n/b.mp4\n", root="there")[0].path == "there/a.mp4"
+    assert listed(tmp_path, "path\na.mp4\n/b.mp4\n", root="there")[1].path == "/b.mp4"
+
+
+def test_a_repeated_row_counts_once_and_a_contradiction_is_told(tmp_path: Path) -> None:
+    assert len(listed(tmp_path, "path,c\na.mp4,x\na.mp4,x\n", label_column="c")) == 1
+    with pytest.raises(UserError, match=r"videos\.csv line 3, column path: 'a\.mp4' - also on line 2"):
+        listed(tmp_path, "path,c\na.mp4,x\na.mp4,y\n", label_column="c")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "message"),
+    [
+        ("file\na.mp4\n", {}, r"source\.path_column: 'path' - not a column .* allowed: file"),
+        ("path\na.mp4\n", {"label_column": "class"}, r"label_column: 'class'"),
+        ("path\na.mp4\n", {"split_columns": ["s1"]}, r"split_columns\[0\]: 's1'"),
+        ("", {}, "the file is empty"),
+        ("path\n", {}, r"mine\.source\.path: .* has no rows"),
+        ("path\na.mp4\n \n", {}, r"line 3, column path: ''"),
+        ("path\nfile:///etc/passwd\n", {}, r"line 2, column path: 'file:///etc/passwd' - allowed: .*http"),
+        ("path\nrtsp://host/a\n", {}, "line 2, column path"),
+        (
+            "path,at\na.mp4,-1\n",
+            {"start_column": "at"},
+            r"line 2, column at: '-1' - allowed: a number of seconds",
+        ),
+        ("path,at\na.mp4,nan\n", {"start_column": "at"}, "column at: 'nan'"),
+        ("path,at\na.mp4,1:30\n", {"start_column": "at"}, "column at: '1:30'"),
+        (
+            "path,s\na.mp4,train\nb.mp4,dev\n",
+            {"split_columns": ["s"]},
+            r"line 3, column s: 'dev' - allowed: train",
+        ),
+        ("path,c\na.mp4,\n", {"label_column": "c"}, "line 2, column c: empty"),
+        ("path,c\na.mp4\n", {}, "line 2: not 2 fields"),
+        ("path\na,b.mp4\n", {}, "line 2: not 1 fields.*quote"),
+        ("path\na\0b.mp4\n", {}, "line 2: a NUL character"),
+        ('path\n"a.mp4\n', {}, "not a CSV file"),
+    ],
+)
+def test_a_wrong_list_is_one_line_that_names_place_and_value(
+    tmp_path: Path, text: str, source: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        listed(tmp_path, text, **source)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_list_that_is_missing_or_binary_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"source\.path: .*cannot be read: No such file"):
+        list_source(
+            CollectionSettings.model_validate({"source": {"kind": "list", "path": str(tmp_path / "no.csv")}}),
+            "mine",
+            tmp_path,
+        )
+    (tmp_path / "bin.csv").write_bytes(b"path\n\xff\xfe\n")
+    with pytest.raises(UserError, match="UTF-8"):
+        list_source(
+            CollectionSettings.model_validate({"source": {"kind": "list", "path": str(tmp_path / "bin.csv")}}),
+            "mine",
+            tmp_path,
+        )
+
+
+def test_the_rendered_world_is_read_from_its_own_list(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    world.mkdir()
+    (world / "videos.csv").write_text("path,label,split_1,source_video\nv.mp4,spin,test,source_0\n")
+    pool = list_source(CollectionSettings.model_validate({"source": {"kind": "world"}}), "pool", tmp_path)
+    given = {"source": {"kind": "world", "part": "labelled"}}
+    labelled = list_source(CollectionSettings.model_validate(given), "shapes", tmp_path)
+    assert (pool[0].path, pool[0].label, pool[0].source_video) == (str(world / "v.mp4"), "", "v.mp4")
+    assert (labelled[0].label, labelled[0].splits, labelled[0].source_video) == (
+        "spin",
+        ("test",),
+        "source_0",
+    )

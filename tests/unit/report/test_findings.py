@@ -1,0 +1,134 @@
+"""The page must say what the controls say, above all when evolved does not win."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline_src.report.findings import limits, transfer_findings
+from pipeline_src.report.gather import gather
+from pipeline_src.report.search_findings import fitness_findings, search_findings
+
+Make = Callable[..., Any]
+FEW = {"loss": {"terms": ["rgb.shuffle", "rgb>flow.translate", "distill.flow.layer1"]}}
+
+
+def headline(run: Any) -> tuple[str, str]:
+    found = transfer_findings(gather(run.write()))[0].headline
+    return found.text, found.tone
+
+
+def test_evolved_that_loses_to_random_is_said_plainly(fake_run: Make) -> None:
+    """A reader would believe that the search helped."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.2 if entry == "evolved" else 0.6
+    text, tone = headline(run)
+    assert text == "On motions, the evolved loss does not beat the random loss: it is worse by every method."
+    assert tone == "bad"
+
+
+def test_a_lead_within_noise_is_no_win(fake_run: Make) -> None:
+    """A lucky test clip or two would be sold as progress."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.42 if entry == "evolved" else 0.4
+    text, tone = headline(run)
+    assert "does not beat the random loss" in text
+    assert "no more than noise" in text
+    assert tone == "bad"
+
+
+def test_a_clear_win_is_said_too(fake_run: Make) -> None:
+    """An honest page also reports success."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.8 if entry == "evolved" else 0.3
+    assert headline(run) == ("On motions, the evolved loss beats the random loss by every method.", "good")
+
+
+def test_a_win_by_one_method_names_it(fake_run: Make) -> None:
+    """One method's win would be told as a win."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.8 if (entry, method) == ("evolved", "linear") else 0.3
+    assert headline(run)[0] == "On motions, the evolved loss beats the random loss by 1-layer only."
+
+
+def test_an_evolved_entry_that_failed_everywhere(fake_run: Make) -> None:
+    """The page would be silent about it."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: None if entry == "evolved" else 0.3
+    assert headline(run)[0] == "On motions, the evolved loss has no result: every evaluation failed."
+
+
+def test_results_at_chance_and_clip_length_are_pointed_out(fake_run: Make) -> None:
+    """Chance results would be ranked, and a data set that gives itself away by length would pass."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.16 if entry == "scratch" else 0.6
+    run.baseline = {"frame count": 0.5, "raw pixels": 0.2}
+    texts = " ".join(f.text for f in transfer_findings(gather(run.write()))[0].sentences)
+    assert "Within the interval of chance" in texts
+    assert "scratch" in texts
+    assert "number of frames of a clip alone is above chance (k-means 50.0 % and 1-layer 50.0 %)" in texts
+
+
+def test_a_single_seed_is_a_limit(fake_run: Make) -> None:
+    """Differences between single trainings would be taken as differences between losses."""
+    one = limits(gather(fake_run(**FEW).write()))
+    assert "single seed" in one[0].text
+    assert one[0].tone == "bad"
+    two = limits(gather(fake_run(**FEW, run="two", seeds=[0, 1]).write()))
+    assert "2 seeds" in two[0].text
+
+
+@pytest.mark.parametrize(
+    ("kl", "expected"),
+    [
+        (lambda g, i: 0.5 - 0.1 * g, "The best fitness rose from −0.500 in generation 0"),
+        (lambda g, i: 0.5 + 0.1 * g, "Fitness did not improve"),
+        (lambda g, i: 0.5 - 0.001 * g, "smaller than the estimate’s own noise"),
+        (lambda g, i: None, "No individual of the search got a fitness."),
+    ],
+)
+def test_progress_of_the_search(fake_run: Make, kl: Any, expected: str) -> None:
+    """A search that only kept its luckiest first draw would be called evolution."""
+    run = fake_run(**FEW)
+    run.kl = kl
+    assert expected in search_findings(gather(run.write()))[0].text
+
+
+def test_one_generation_is_called_a_random_search(fake_run: Make) -> None:
+    """Nothing evolves in one generation."""
+    run = fake_run(**FEW, search={"population": 4, "generations": 1})
+    assert "nothing evolved" in search_findings(gather(run.write()))[0].text
+
+
+def test_controls_that_win_are_said(fake_run: Make) -> None:
+    """A fitness that untrained networks or random vectors maximise would be trusted."""
+    run = fake_run(**FEW)
+    run.control_kl = {"untrained": 0.01, "raw_pixels": 0.45, "constant": None, "gaussian": 0.02}
+    found = {f.text.split(":")[0]: f for f in fitness_findings(gather(run.write()))}
+    assert "not one of 12 scored individuals is above it" in found["Control, untrained network"].text
+    assert found["Control, untrained network"].tone == "bad"
+    assert "of 12 scored individuals are above it" in found["Control, raw pixels"].text
+    assert "refused by the guards, as it must be" in found["Control, constant vectors"].text
+    assert "won without any content" in found["Control, random vectors"].text
+
+
+def test_a_lead_over_a_control_within_the_noise_of_the_estimate(fake_run: Make) -> None:
+    """0.49 against 0.5 nats with a noise of 0.029 would count as better than an untrained network."""
+    run = fake_run(**FEW)
+    run.kl = lambda g, i: 0.49
+    run.control_kl = {"untrained": 0.5, "raw_pixels": 0.6}
+    untrained, pixels = fitness_findings(gather(run.write()))[:2]
+    assert "less than the estimate’s own noise, about 0.029 nats" in untrained.text
+    assert untrained.tone == "bad"
+    assert "noise" not in pixels.text
+
+
+def test_fitness_and_transfer_over_the_lineup(fake_run: Make) -> None:
+    """The reader would not learn whether the fitness is worth maximising. Fake fitness falls along the lineup."""
+    run = fake_run(**FEW)
+    names = [entry.name for entry in run.settings.lineup]
+    run.top1 = lambda entry, seed, method: 0.2 + 0.1 * names.index(entry)
+    found = fitness_findings(gather(run.write()))[-1]
+    assert "k-means −1.00, 1-layer −1.00 and fine-tune −1.00" in found.text
+    assert "6 lineup entries" in found.text
+    assert found.tone == "bad"

@@ -1,0 +1,85 @@
+"""What the report reads of a run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline_src.errors import UserError
+from pipeline_src.report.gather import gather
+
+Make = Callable[..., Any]
+FEW = {"loss": {"terms": ["rgb.shuffle", "rgb>flow.translate", "distill.flow.layer1"]}}
+
+
+def test_individuals_keep_their_own_weights_and_measures(fake_run: Make) -> None:
+    """A row's weights would belong to another individual: every weight figure would be wrong."""
+    run = fake_run(**FEW)
+    run.kl = lambda g, i: None if (g, i) == (0, 0) else 1.0 - 0.1 * i
+    facts = gather(run.write())
+    assert len(facts.individuals) == 12
+    first = facts.individuals[facts.individuals["generation"] == 0]
+    assert first["individual"].tolist() == [3, 2, 1, 0]
+    assert first["zipf"].tolist()[:3] == pytest.approx([-0.7, -0.8, -0.9])
+    assert first["fitness"].isna().tolist() == [False, False, False, True]
+    best = facts.weights.loc[first.index[0]]
+    assert facts.best is not None
+    assert facts.best["weights"] == pytest.approx(best.to_dict())
+
+
+def test_results_know_their_test_clips_and_chance(fake_run: Make) -> None:
+    """Without them there are no intervals."""
+    facts = gather(fake_run(**FEW).write())
+    assert set(facts.results["test_clips"]) == {80}
+    assert set(facts.results["chance"]) == {0.125}
+    assert {"frame count", "raw pixels"} < set(facts.results["entry"])
+
+
+def test_a_diverged_evaluation_stays_without_value(fake_run: Make) -> None:
+    """A failed training would count as 0 % or vanish."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: None if entry == "random" else 0.5
+    results = gather(run.write()).results
+    assert results.loc[results["entry"] == "random", "top1"].isna().all()
+    assert results.loc[results["entry"] == "evolved", "top1"].eq(0.5).all()
+
+
+def test_names_that_look_like_numbers_or_nothing_stay_text(fake_run: Make) -> None:
+    """A clip called null would disappear from the table of failed clips."""
+    run = fake_run(**FEW)
+    run.failed = {"pool": [("null", "undecodable", "nan"), ("007", "missing", "")]}
+    failed = gather(run.write()).collections[0].failed
+    assert failed.to_dict("records") == [
+        {"clip_id": "null", "status": "undecodable", "reason": "nan"},
+        {"clip_id": "007", "status": "missing", "reason": ""},
+    ]
+
+
+def test_status_files_of_shards_outside_the_index_are_not_read(fake_run: Make) -> None:
+    """Failures of an older plan would be shown as this run's."""
+    run = fake_run(**FEW)
+    settings = run.write()
+    (run.data / "pool/status/decode/000009.csv").write_text("clip_id,status,reason\nold,missing,gone\n")
+    assert gather(settings).collections[0].failed.empty
+
+
+@pytest.mark.parametrize(
+    "name", ["transfer/results.csv", "search/controls.json", "models/evolved/seed_0/metrics.jsonl"]
+)
+def test_a_missing_file_is_named(fake_run: Make, name: str) -> None:
+    """The user would see a traceback instead of the file and what to do."""
+    run = fake_run(**FEW)
+    settings = run.write()
+    (run.run / name).unlink()
+    with pytest.raises(UserError, match=f"{name}: missing; run snakemake"):
+        gather(settings)
+
+
+def test_a_table_without_the_search_terms_is_refused(fake_run: Make) -> None:
+    """Weights of another search would be drawn under this one's names."""
+    run = fake_run(**FEW)
+    settings = run.write()
+    path = run.run / "search/gen_001/generation.csv"
+    path.write_text(path.read_text().replace("rgb.shuffle", "rgb.jigsaw"))
+    with pytest.raises(UserError, match=r"generation.csv: lacks the columns rgb.shuffle"):
+        gather(settings)

@@ -1,0 +1,76 @@
+"""Fine-tuning learns what can be learned, from the training part only."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline_src.files import write_json
+from pipeline_src.networks.encoder import build_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig
+from pipeline_src.settings.learning import NetworkSettings, WindowSettings
+from pipeline_src.settings.transfer import FinetuneSettings
+from pipeline_src.shards.format import ShardWriter
+from pipeline_src.shards.index import Collection, build_index
+from pipeline_src.transfer.finetune import predict_by_finetuning
+from pipeline_src.transfer.split import Prediction, labelled_vectors, split_clips
+
+CLIPS = 24
+
+
+@pytest.fixture(scope="module")
+def bright_or_dark(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Two classes that one look tells apart; every third clip is for test."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for name in ("plan", "status/decode"):
+        (folder / name).mkdir(parents=True)
+    names = [f"clip{i}" for i in range(CLIPS)]
+    labels = ["dark" if i % 2 else "bright" for i in range(CLIPS)]
+    parts = ["test" if i % 3 == 0 else "train" for i in range(CLIPS)]
+    columns = {"clip_id": names, "source_video": names, "label": labels, "split_1": parts}
+    pd.DataFrame(columns).to_csv(folder / "plan/000000.csv", index=False)
+    pd.DataFrame({"clip_id": names, "status": "ok", "reason": ""}).to_csv(
+        folder / "status/decode/000000.csv", index=False
+    )
+    random = np.random.default_rng(0)
+    shape = {"modality": "frames", "item_shape": (20, 20, 3), "dtype": np.uint8, "attributes": {"frame_rate": 8.0}}
+    with ShardWriter(folder / "frames/000000.h5", **shape) as writer:
+        for name, label in zip(names, labels, strict=True):
+            clip = random.integers(0, 100, (6, 20, 20, 3), dtype=np.uint8)
+            writer.add(name, clip + np.uint8(120 if label == "bright" else 0))
+    write_json(folder / "plan/shards.json", {"shards": [{"shard": "000000", "clips": CLIPS}]})
+    build_index(folder, ["000000"], ["rgb"], folder / "index.json", folder / "clips.csv", 0.5)
+    return Collection.open(folder / "index.json")
+
+
+def predict(collection: Collection, iterations: int) -> tuple[Prediction, np.ndarray]:
+    torch.manual_seed(0)
+    config = EncoderConfig(
+        network=NetworkSettings(video="small_r3d", width=4),
+        window=WindowSettings(frames=4, crop=16),
+        frame_rate=8.0,
+        height=20,
+        width=20,
+        mean=(100.0, 100.0, 100.0),
+        std=(50.0, 50.0, 50.0),
+        embedding_size=32,
+    )
+    clips = split_clips(collection, 1)
+    data = labelled_vectors(collection, 1, clips, np.zeros((len(clips), 1)))
+    settings = FinetuneSettings(iterations=iterations, batch_size=8, learning_rate=0.01)
+    encoder = build_encoder("rgb", "small_r3d", 4)
+    found = predict_by_finetuning(encoder, config, collection, data, clips, settings, 2, 0, torch.device("cpu"))
+    return found, data.labels[data.pick("test")]
+
+
+def test_classes_that_differ_plainly_are_learned(bright_or_dark: Collection) -> None:
+    found, truth = predict(bright_or_dark, 30)
+    assert (found.labels == truth).all()
+    assert found.train_clips == 16
+    assert found.details["final_loss"] < 0.3
+
+
+def test_the_same_seed_gives_the_same_predictions(bright_or_dark: Collection) -> None:
+    one, two = predict(bright_or_dark, 3)[0], predict(bright_or_dark, 3)[0]
+    np.testing.assert_array_equal(one.labels, two.labels)
+    assert one.details == two.details

@@ -1,0 +1,38 @@
+"""The page that shows a run."""
+
+GENERATIONS = [f"{RUN}/search/gen_{number:03d}" for number in range(SETTINGS.search.generations)]
+
+
+rule write_report:
+    input:
+        results=f"{RUN}/transfer/results.csv",
+        overlap=f"{RUN}/overlap.json",
+        scales=f"{RUN}/search/scales.json",
+        controls=f"{RUN}/search/controls.json",
+        generations=[f"{folder}/generation.csv" for folder in GENERATIONS],
+        metrics=[f"{model}/metrics.jsonl" for model in MODELS],
+        fitness=[f"{model}/fitness.json" for model in MODELS],
+        indexes=[f"{DATA}/{name}/index.json" for name in ["pool", *LABELLED]],
+    output:
+        page=report(f"{RUN}/report/index.html", caption="../report/page.rst", category="Report"),
+        figures=report(
+            directory(f"{RUN}/report/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        f"{RUN}/logs/write_report.log",
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(60),
+    params:
+        settings=lambda wildcards: settings_json(run=SETTINGS),
+        code=code("write_report"),
+        template=template_version(),
+    shell:
+        "python -m pipeline_src.stages.write_report --settings {params.settings:q} --page {output.page:q} --figures {output.figures:q}"
+        " 2> {log:q}"

@@ -1,0 +1,241 @@
+"""The results table: every lineup entry trained, embedded and evaluated on every split of the labelled sets."""
+
+MODEL = f"{RUN}/models/{{entry}}/seed_{{seed}}"
+EMBEDDINGS = f"{RUN}/embeddings/{{entry}}/seed_{{seed}}/{{collection}}.npz"
+SPLIT = f"{RUN}/transfer/{{collection}}/split_{{split}}"
+EVALUATED = f"{SPLIT}/{{entry}}/seed_{{seed}}"
+METHODS = ("kmeans", "linear", "finetune")
+SPLITS = [
+    (name, split)
+    for name in SETTINGS.transfer.collections
+    for split in range(1, SETTINGS.collections[name].split_count + 1)
+]
+BASELINES = [f"{RUN}/transfer/{name}/split_{split}/baselines.json" for name, split in SPLITS]
+RESULTS = [
+    f"{RUN}/transfer/{name}/split_{split}/{entry}/seed_{seed}/{method}.json"
+    for name, split in SPLITS
+    for entry in ENTRIES
+    for seed in SETTINGS.seeds
+    for method in METHODS
+]
+MODELS = [f"{RUN}/models/{entry}/seed_{seed}" for entry in ENTRIES for seed in SETTINGS.seeds]
+
+
+rule choose_weights:
+    input:
+        search_result,
+    output:
+        f"{RUN}/models/{{entry}}/weights.json",
+    log:
+        f"{RUN}/logs/choose_weights/{{entry}}.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        settings=lambda wildcards: settings_json(
+            entry=ENTRIES[wildcards.entry], terms=SETTINGS.loss.terms, seed=SETTINGS.seed
+        ),
+        search=search_option,
+        code=code("choose_weights"),
+    shell:
+        "python -m pipeline_src.stages.choose_weights --settings {params.settings:q} {params.search:q} --out {output:q} 2> {log:q}"
+
+
+rule pretrain_model:
+    input:
+        pool=f"{DATA}/pool/index.json",
+        weights=f"{RUN}/models/{{entry}}/weights.json",
+        scales=f"{RUN}/search/scales.json",
+    output:
+        encoder=f"{MODEL}/encoder.safetensors",
+        config=f"{MODEL}/config.json",
+        metrics=f"{MODEL}/metrics.jsonl",
+    log:
+        f"{RUN}/logs/pretrain_model/{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/pretrain_model/{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: SETTINGS.torch_threads
+    resources:
+        mem_mb=grows(16000),
+        runtime=grows(1440),
+        gpu=gpus(SETTINGS.final.device),
+    params:
+        settings=lambda wildcards: training_settings(
+            SETTINGS.final, code=code("pretrain_model", *term_modules(SETTINGS.loss.terms))
+        ),
+    shell:
+        "python -m pipeline_src.stages.pretrain_model --settings {params.settings:q} --pool {input.pool:q} --weights {input.weights:q}"
+        " --scales {input.scales:q} --seed {wildcards.seed} --encoder {output.encoder:q} --config {output.config:q}"
+        " --metrics {output.metrics:q} 2> {log:q}"
+
+
+rule score_model:
+    input:
+        pool=f"{DATA}/pool/index.json",
+        weak=weak_index,
+        encoder=f"{MODEL}/encoder.safetensors",
+    output:
+        f"{MODEL}/fitness.json",
+    log:
+        f"{RUN}/logs/score_model/{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/score_model/{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: SETTINGS.torch_threads
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(60),
+        gpu=gpus(SETTINGS.fitness.embed.device),
+    params:
+        settings=fitness_settings,
+        weak=lambda wildcards, input: ["--weak", input.weak] if input.weak else [],
+        code=code("score_encoder"),
+    shell:
+        "python -m pipeline_src.stages.score_encoder --settings {params.settings:q} --pool {input.pool:q} {params.weak:q}"
+        " --encoder {input.encoder:q} --out {output:q} 2> {log:q}"
+
+
+rule embed_collection:
+    input:
+        index=f"{DATA}/{{collection}}/index.json",
+        encoder=f"{MODEL}/encoder.safetensors",
+    output:
+        EMBEDDINGS,
+    log:
+        f"{RUN}/logs/embed_collection/{{entry}}_{{seed}}_{{collection}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/embed_collection/{{entry}}_{{seed}}_{{collection}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: SETTINGS.torch_threads
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(240),
+        gpu=gpus(SETTINGS.transfer.embed.device),
+    params:
+        settings=lambda wildcards: settings_json(embed=SETTINGS.transfer.embed, torch_threads=SETTINGS.torch_threads),
+        code=code("embed_collection"),
+    shell:
+        "python -m pipeline_src.stages.embed_collection --settings {params.settings:q} --index {input.index:q} --encoder {input.encoder:q}"
+        " --out {output:q} 2> {log:q}"
+
+
+rule evaluate_kmeans:
+    input:
+        index=f"{DATA}/{{collection}}/index.json",
+        embeddings=EMBEDDINGS,
+    output:
+        f"{EVALUATED}/kmeans.json",
+    log:
+        f"{RUN}/logs/evaluate_kmeans/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_kmeans/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(60),
+    params:
+        settings=lambda wildcards: settings_json(kmeans=SETTINGS.transfer.kmeans),
+        code=code("evaluate_kmeans"),
+    shell:
+        "python -m pipeline_src.stages.evaluate_kmeans --settings {params.settings:q} --clips-index {input.index:q}"
+        " --embeddings {input.embeddings:q} --split {wildcards.split} --entry {wildcards.entry}"
+        " --seed {wildcards.seed} --out {output:q} 2> {log:q}"
+
+
+rule evaluate_linear:
+    input:
+        index=f"{DATA}/{{collection}}/index.json",
+        embeddings=EMBEDDINGS,
+    output:
+        f"{EVALUATED}/linear.json",
+    log:
+        f"{RUN}/logs/evaluate_linear/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_linear/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(240),
+    params:
+        settings=lambda wildcards: settings_json(linear=SETTINGS.transfer.linear),
+        code=code("evaluate_linear"),
+    shell:
+        "python -m pipeline_src.stages.evaluate_linear --settings {params.settings:q} --clips-index {input.index:q}"
+        " --embeddings {input.embeddings:q} --split {wildcards.split} --entry {wildcards.entry}"
+        " --seed {wildcards.seed} --out {output:q} 2> {log:q}"
+
+
+rule evaluate_finetune:
+    input:
+        index=f"{DATA}/{{collection}}/index.json",
+        encoder=f"{MODEL}/encoder.safetensors",
+    output:
+        f"{EVALUATED}/finetune.json",
+    log:
+        f"{RUN}/logs/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: SETTINGS.torch_threads
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(480),
+        gpu=gpus(SETTINGS.transfer.finetune.device),
+    params:
+        settings=lambda wildcards: settings_json(
+            finetune=SETTINGS.transfer.finetune,
+            windows=SETTINGS.transfer.embed.windows,
+            torch_threads=SETTINGS.torch_threads,
+        ),
+        code=code("evaluate_finetune"),
+    shell:
+        "python -m pipeline_src.stages.evaluate_finetune --settings {params.settings:q} --clips-index {input.index:q}"
+        " --encoder {input.encoder:q} --split {wildcards.split} --entry {wildcards.entry}"
+        " --seed {wildcards.seed} --out {output:q} 2> {log:q}"
+
+
+rule evaluate_baselines:
+    input:
+        f"{DATA}/{{collection}}/index.json",
+    output:
+        f"{SPLIT}/baselines.json",
+    log:
+        f"{RUN}/logs/evaluate_baselines/{{collection}}_{{split}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_baselines/{{collection}}_{{split}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(240),
+    params:
+        settings=lambda wildcards: settings_json(
+            kmeans=SETTINGS.transfer.kmeans, linear=SETTINGS.transfer.linear, seed=SETTINGS.seed
+        ),
+        code=code("evaluate_baselines"),
+    shell:
+        "python -m pipeline_src.stages.evaluate_baselines --settings {params.settings:q} --clips-index {input:q} --split {wildcards.split}"
+        " --out {output:q} 2> {log:q}"
+
+
+rule collect_results:
+    input:
+        RESULTS,
+        BASELINES,
+    output:
+        f"{RUN}/transfer/results.csv",
+    log:
+        f"{RUN}/logs/collect_results.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        settings=lambda wildcards: settings_json(lineup=[entry.model_dump(mode="json") for entry in SETTINGS.lineup]),
+        code=code("collect_results"),
+    shell:
+        "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --inputs {input:q} --out {output:q} 2> {log:q}"
