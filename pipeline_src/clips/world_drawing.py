@@ -27,12 +27,12 @@ class Look:
     Attributes:
         background: kind of background.
         canvas: RGB picture, larger than the frame by the camera's reach.
-        sprites: per object an RGB picture and its cover from 0 to 1 (SPRITE, SPRITE).
+        sprites: per object a picture (SPRITE, SPRITE, 4), RGB and cover.
     """
 
     background: str
     canvas: Picture
-    sprites: tuple[tuple[Picture, npt.NDArray[np.float32]], ...]
+    sprites: tuple[Picture, ...]
 
 
 def draw_look(background: str, size: int, rng: np.random.Generator) -> Look:
@@ -54,24 +54,17 @@ def draw_frames(look: Look, motion: Motion, size: int, frame_rate: float) -> Pic
         # A background that moves right shows what lay further left on the canvas.
         shift = np.array([[1, 0, pan[index, 0] - margin], [0, 1, pan[index, 1] - margin]])
         frame = np.asarray(cv2.warpAffine(look.canvas, shift, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
-        for number, (picture, cover) in enumerate(look.sprites):
+        for number, sprite in enumerate(look.sprites):
             centre = (tracked.centres[number, index] + 0.5) * size - 0.5
             scale = tracked.radii[number, index] * size / SPRITE_RADIUS
-            _paste(frame, picture, cover, centre, tracked.angles[number, index], scale)
+            _paste(frame, sprite, centre, tracked.angles[number, index], scale)
         frames[index] = frame
     return frames
 
 
-def _paste(
-    frame: Picture,
-    picture: Picture,
-    cover: npt.NDArray[np.float32],
-    centre: npt.NDArray[np.float64],
-    angle: float,
-    scale: float,
-) -> None:
+def _paste(frame: Picture, sprite: Picture, centre: npt.NDArray[np.float64], angle: float, scale: float) -> None:
     """Draw a sprite into the frame, touching only the pixels around it."""
-    reach = SPRITE / 2 * 1.5 * scale
+    reach = SPRITE_RADIUS * scale + 1
     low = np.maximum(np.floor(centre - reach), 0).astype(int)
     high = np.minimum(np.ceil(centre + reach) + 1, frame.shape[0]).astype(int)
     width, height = (int(value) for value in high - low)
@@ -85,23 +78,23 @@ def _paste(
             [sine, cosine, centre[1] - low[1] - (sine + cosine) * middle],
         ]
     )
-    seen = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.warpAffine(cover, matrix, (width, height), flags=cv2.INTER_LINEAR)[..., None]
+    seen = cv2.warpAffine(sprite, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    mask = seen[..., 3:].astype(np.float32) / 255
     part = frame[low[1] : high[1], low[0] : high[0]]
-    part[:] = np.rint(part + mask * (seen.astype(np.float32) - part))
+    part[:] = np.rint(part + mask * (seen[..., :3].astype(np.float32) - part))
 
 
-def _sprite(rng: np.random.Generator) -> tuple[Picture, npt.NDArray[np.float32]]:
+def _sprite(rng: np.random.Generator) -> Picture:
     hue = rng.random()
     # Two colours that differ in brightness keep the texture, and so the rotation, visible.
     bright = _colour(rng, (0.3, 1.0), (0.8, 1.0), hue)
     dark = _colour(rng, (0.5, 1.0), (0.1, 0.4), hue + rng.uniform(0.2, 0.8))
     picture = _texture(str(rng.choice(SKINS)), SPRITE, SPRITE * rng.uniform(0.22, 0.34), (bright, dark), rng)
-    return picture, _cover(str(rng.choice(SHAPES)))
+    return np.dstack([picture, _cover(str(rng.choice(SHAPES)))])
 
 
-def _cover(shape: str) -> npt.NDArray[np.float32]:
-    """The shape as cover from 0 to 1 with a smooth rim, inside a circle of SPRITE_RADIUS."""
+def _cover(shape: str) -> Picture:
+    """The shape as cover from 0 to 255 with a smooth rim, inside a circle of SPRITE_RADIUS."""
     fine = 4
     mask = np.zeros((SPRITE * fine, SPRITE * fine), np.uint8)
     middle = (SPRITE * fine - 1) / 2
@@ -110,8 +103,7 @@ def _cover(shape: str) -> npt.NDArray[np.float32]:
         cv2.circle(mask, (round(middle), round(middle)), round(0.92 * radius), 255, -1)
     else:
         cv2.fillPoly(mask, [np.rint(middle + radius * _corners(shape)).astype(np.int32)], (255,))
-    small = cv2.resize(mask, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)
-    return np.asarray(small / 255, np.float32)
+    return np.asarray(cv2.resize(mask, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _corners(shape: str) -> npt.NDArray[np.float64]:
@@ -158,7 +150,7 @@ def _texture(
     picture = colours[0] + mix[..., None] * (colours[1] - colours[0])
     if kind != "grain":
         # A little grain everywhere gives optical flow something to hold on to.
-        picture = picture + rng.normal(0, 6, (side, side, 1))
+        picture = picture + 6 * rng.standard_normal((side, side, 1), np.float32)
     return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 

@@ -1,4 +1,7 @@
-"""The search: calibration, and generations of propose, pretrain, score and rank as ordinary targets."""
+"""The search: calibration, and generations of propose, pretrain, score and rank as ordinary targets.
+
+Its jobs go before others that are ready: the search is the longest chain of the graph.
+"""
 
 GENERATION = f"{RUN}/search/gen_{{generation}}"
 INDIVIDUAL = f"{GENERATION}/ind_{{individual}}"
@@ -18,6 +21,7 @@ rule check_overlap:
         f"{RUN}/overlap.json",
     log:
         f"{RUN}/logs/check_overlap.log",
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     params:
@@ -41,6 +45,7 @@ rule calibrate_loss:
         f"{RUN}/logs/calibrate_loss.log",
     benchmark:
         f"{RUN}/benchmarks/calibrate_loss.tsv"
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads
@@ -63,6 +68,7 @@ rule propose_weights:
         weights=[f"{GENERATION}/ind_{individual}/weights.json" for individual in INDIVIDUALS],
     log:
         f"{RUN}/logs/propose_weights/{{generation}}.log",
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     params:
@@ -86,6 +92,7 @@ rule pretrain_individual:
         f"{RUN}/logs/pretrain_individual/{{generation}}_{{individual}}.log",
     benchmark:
         f"{RUN}/benchmarks/pretrain_individual/{{generation}}_{{individual}}.tsv"
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads
@@ -115,6 +122,7 @@ rule score_individual:
         f"{RUN}/logs/score_individual/{{generation}}_{{individual}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_individual/{{generation}}_{{individual}}.tsv"
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads
@@ -141,6 +149,7 @@ rule rank_generation:
         state=f"{GENERATION}/state.json",
     log:
         f"{RUN}/logs/rank_generation/{{generation}}.log",
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     params:

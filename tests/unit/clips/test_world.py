@@ -67,7 +67,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     source = _source(videos=VIDEOS, classes="uniform")
     world.write_world(source, 0, "pool", folder, threads=2)
     truth = _rows(folder / "truth.csv")
-    clips = [_frames(folder / row["path"]) for row in truth]
+    with ThreadPoolExecutor(2) as pool:
+        clips = list(pool.map(lambda row: _frames(folder / row["path"]), truth))
     return Rendered(folder, source, clips, np.array([row["class"] for row in truth]))
 
 
