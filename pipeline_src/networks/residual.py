@@ -41,9 +41,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, pool: tuple[int, ...]) -> None:
         super().__init__()
         convolution, normalisation = _layers(len(pool))
-        pooling = nn.AvgPool3d if len(pool) == 3 else nn.AvgPool2d
-        # Rounded up, so that an axis too short to be averaged keeps its one place.
-        self.pool = nn.Identity() if set(pool) == {1} else pooling(pool, ceil_mode=True)
+        self.pool = pool
         self.conv1 = convolution(inputs, outputs, 3, 1, 1, bias=False)
         self.norm1 = normalisation(outputs)
         self.conv2 = convolution(outputs, outputs, 3, 1, 1, bias=False)
@@ -54,7 +52,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, ...) to (N, outputs, ...)."""
-        x = self.pool(x)
+        x = _averaged(x, self.pool)
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x), inplace=True)
 
@@ -83,6 +81,14 @@ class SmallResNet(nn.Module):
         self.layer2 = Block(width, 2 * width, pools[1])
         self.layer3 = Block(2 * width, 4 * width, pools[2])
         self.layer4 = Block(4 * width, 8 * width, pools[3])
+
+
+def _averaged(x: Tensor, pool: tuple[int, ...]) -> Tensor:
+    """Average neighbourhoods of that size; an axis shorter than them is averaged whole."""
+    size = [min(wanted, there) for wanted, there in zip(pool, x.shape[2:], strict=True)]
+    if set(size) == {1}:
+        return x
+    return functional.avg_pool3d(x, size) if len(size) == 3 else functional.avg_pool2d(x, size)
 
 
 def _layers(dimensions: int) -> tuple[type[nn.Module], type[nn.Module]]:
