@@ -35,7 +35,7 @@ docs: $(READY)
 
 # New pins. CUDA's libraries are left to torch, which names their exact versions, so that a CPU build stays small.
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra dev --no-header --no-annotate \
+	$(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --upgrade --extra dev --no-header --no-annotate \
 		--no-emit-index-url pyproject.toml | grep -v -E '^(nvidia-|cuda-|triton)' > requirements.lock
 	{ echo "# Made by make lock, for snakemake --software-deployment-method conda; without it, stages run in Snakemake's Python."; \
 	  echo "channels: [conda-forge]"; echo "dependencies:"; echo "  - python =3.12"; echo "  - pip"; echo "  - pip:"; \
@@ -49,5 +49,6 @@ $(READY): requirements.lock
 		{ echo "error: PYTHON=$(PYTHON) - Python 3.11 or newer with venv is needed; try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -r requirements.lock || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
