@@ -29,9 +29,11 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
-# The settings reference, its JSON schema and the figures of README, from the code and from a finished demo.
-docs: $(READY)
+# The settings reference and its JSON schema from the code, and README's figures from the demo.
+docs: demo
 	$(BIN)/python -m pipeline_src.stages.document_settings --readme config/README.md --schema workflow/schemas/config.schema.json
+	mkdir -p docs
+	cp results/demo/report/figures/results_motions_finetune.svg results/demo/report/figures/weights_over_generations.svg docs/
 
 # New pins. CUDA's libraries are left to torch, which names their exact versions, so that a CPU build stays small.
 lock: $(READY)
@@ -41,8 +43,9 @@ lock: $(READY)
 	  echo "channels: [conda-forge]"; echo "dependencies:"; echo "  - python =3.12"; echo "  - pip"; echo "  - pip:"; \
 	  sed "s/\(.*\)/      - \"\1\"/" requirements.lock; } > workflow/envs/workflow.yaml
 
+# What the demo made and what tools keep; your own data and results stay.
 clean:
-	rm -rf data results logs .snakemake
+	rm -rf data/demo results/demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \

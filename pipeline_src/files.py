@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import DiskFullError, UserError
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(part, target)
     except OSError as error:
         if error.errno in (28, 122) or "No space left" in str(error):
-            raise UserError(
+            raise DiskFullError(
                 f"{target}: no disk space left while writing; free some space or move data_root or results_root"
             ) from error
         raise
@@ -51,7 +51,7 @@ def whole_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(part, target)
     except OSError as error:
         if error.errno in (28, 122):
-            raise UserError(
+            raise DiskFullError(
                 f"{target}: no disk space left while writing; free some space or move data_root or results_root"
             ) from error
         raise

@@ -45,7 +45,6 @@ class TrainingWindows(Dataset[dict[str, Any]]):
         self._window = window
         self._streams = sorted({(view.modality, moment(view)) for view in views})
         self._seed = seed
-        self._after = window.future_frames if any(name == "next" for _, name in self._streams) else 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +53,8 @@ class TrainingWindows(Dataset[dict[str, Any]]):
         step, position, clip = place
         random = np.random.default_rng([self._seed, step, position])
         window, length = self._window, self.reader.lengths[clip]
-        start = int(random.integers(last_start(length, window.frames, self._after) + 1))
+        # Room for the next frames is left whether or not a term reads them: else a future term would move all windows.
+        start = int(random.integers(last_start(length, window.frames, window.future_frames) + 1))
         corner = (
             int(random.integers(self.reader.height - window.crop + 1)),
             int(random.integers(self.reader.width - window.crop + 1)),

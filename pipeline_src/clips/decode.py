@@ -16,7 +16,7 @@ import numpy as np
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
 from pipeline_src.clips.rows import Status, short_reason
-from pipeline_src.errors import UserError
+from pipeline_src.errors import DiskFullError
 from pipeline_src.settings.clips import DecodeSettings
 
 # ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
@@ -122,7 +122,7 @@ def _attempt(
         frames, message, late = _run(command, (count, settings.height, settings.width, 3), deadline)
         if "No space left on device" in message:
             folder = tempfile.gettempdir()
-            raise UserError(f"{folder}: no disk space left for the sound of a clip; free some or set TMPDIR")
+            raise DiskFullError(f"{folder}: no disk space left for the sound of a clip; free some or set TMPDIR")
         if late:
             return _failed("timed_out", f"longer than decode.timeout_s {settings.timeout_s:g}", settings)
         if not len(frames):
@@ -277,7 +277,9 @@ def _read_sound(path: str | None, samples: int) -> np.ndarray:
     if path is None or not os.path.exists(path):
         return np.zeros(0, np.int16)
     sound = np.fromfile(path, "<i2", count=samples).astype(np.int16, copy=False)
-    return sound if not len(sound) else np.pad(sound, (0, samples - len(sound)))
+    if not len(sound) or int(np.abs(sound.astype(np.int32)).max()) <= 1:
+        return np.zeros(0, np.int16)  # No track, or a muted one: networks must not learn from silence.
+    return np.pad(sound, (0, samples - len(sound)))
 
 
 def _failed(status: Status, reason: str, settings: DecodeSettings) -> Decoded:

@@ -1,9 +1,13 @@
-"""Which videos a folder holds. Standard library only: the Snakefile imports this at every parse."""
+"""What the files of a folder or list are like. Light to import: the Snakefile does so at every parse."""
 
+import csv
 import hashlib
 import os
 import stat
 from pathlib import Path
+
+from pipeline_src.errors import UserError
+from pipeline_src.settings.clips import FolderSource, ListSource, WorldSource
 
 _NAMES = (
     "264 265 3g2 3gp amv asf av1 avi divx dv f4v flv gif h264 h265 hevc ivf lrv m1v m2ts m2v m4v mj2 mjpeg"
@@ -48,6 +52,49 @@ def folder_state(path: str | os.PathLike[str]) -> str:
     except OSError:
         return "missing"
     return digest.hexdigest()[:16]
+
+
+def list_state(path: str | os.PathLike[str], column: str, root: str | os.PathLike[str] | None) -> str:
+    """Hash of size and modification time of the local files that a CSV names.
+
+    Args:
+        path: the CSV file.
+        column: its column with paths or URLs.
+        root: folder that relative paths start from; None for the CSV's own.
+
+    Returns:
+        16 hexadecimal digits, or "missing" for a CSV that cannot be read.
+    """
+    digest = hashlib.sha256()
+    base = Path(path).parent if root is None else Path(root)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                name = row.get(column) or ""
+                if "://" not in name and "\0" not in name:
+                    found = os.stat(base / name) if (base / name).exists() else None
+                    state = (found.st_size, found.st_mtime_ns) if found else None
+                    digest.update(f"{name}\0{state}\n".encode())
+    except (OSError, UnicodeError, csv.Error):
+        return "missing"
+    return digest.hexdigest()[:16]
+
+
+def check_source(setting: str, source: WorldSource | FolderSource | ListSource) -> None:
+    """Raise UserError when a folder or list is not there, before anything runs.
+
+    Args:
+        setting: where the source stands in the configuration.
+        source: its settings.
+    """
+    if source.kind == "folder" and not os.path.isdir(source.path):
+        raise UserError(f"{setting}.path: {source.path!r} - no such folder; allowed: a folder with videos")
+    if source.kind == "folder" and not list_videos(source.path):
+        raise UserError(
+            f"{setting}.path: {source.path!r} - no video file in it; allowed: {', '.join(sorted(SUFFIXES))}"
+        )
+    if source.kind == "list" and not os.path.isfile(source.path):
+        raise UserError(f"{setting}.path: {source.path!r} - no such file; allowed: a CSV file with one video a row")
 
 
 def _is_video_of(path: str, base: str) -> bool:

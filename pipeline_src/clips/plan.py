@@ -53,10 +53,14 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
     for stale in _shard_files(out.parent):
         if stale.stem not in shards:
             stale.unlink()
+    entries = []
     for shard, clips in shards.items():
-        rewrite_if_changed(out.parent / f"{shard}.csv", plan_text(clips, collection.split_count))
+        text = plan_text(clips, collection.split_count)
+        rewrite_if_changed(out.parent / f"{shard}.csv", text)
+        content = hashlib.sha256(text.encode()).hexdigest()[:16]
+        entries.append({"shard": shard, "clips": len(clips), "content": content})
     write_json(record, made_with)
-    write_json(out, {"shards": [{"shard": shard, "clips": len(clips)} for shard, clips in shards.items()]})
+    write_json(out, {"shards": entries})
 
 
 def plan_rows(collection: CollectionSettings, name: str, seed: int, folder: Path) -> list[ClipRow]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
@@ -48,7 +48,8 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, config: Encoder
     """Write the encoder's parameters and, as their metadata, its configuration."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     with whole_file(path) as part:
-        save_file(tensors, part, metadata={"config": json.dumps(config.model_dump(mode="json"), sort_keys=True)})
+        # As bytes, so that a full disk is an OSError.
+        part.write_bytes(save(tensors, metadata={"config": json.dumps(config.model_dump(mode="json"), sort_keys=True)}))
 
 
 def read_config(path: str | os.PathLike[str]) -> EncoderConfig:

@@ -24,7 +24,9 @@ class FlowSettings(Settings):
             method = str(values.get("method", "dis"))
             catalogue.check_choice("flow", method)
             given = values.get("settings", {})
-            return {**values, "settings": catalogue.complete("flow", method, given if isinstance(given, dict) else {})}
+            if not isinstance(given, dict):
+                raise ValueError(f"settings: {given!r} - allowed: a mapping")
+            return {**values, "settings": catalogue.complete("flow", method, given)}
         return values
 
 

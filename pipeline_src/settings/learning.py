@@ -66,6 +66,8 @@ class LossSettings(Settings):
             chosen.update(matching)
         families = sorted({catalogue.terms()[name] for name in chosen})
         given = values.get("tasks", {})
+        if not isinstance(given, dict) or not all(isinstance(table, dict) for table in given.values()):
+            raise ValueError(f"tasks: {given!r} - allowed: a mapping of task families to mappings of their settings")
         for family in given:
             if family not in families:
                 raise ValueError(f"tasks: {family!r} - allowed: families of the chosen terms: {', '.join(families)}")

@@ -1,6 +1,6 @@
 """The whole configuration of a run, checked before anything runs."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,6 +13,7 @@ from pipeline_src.settings.search import FitnessSettings, SearchSettings
 from pipeline_src.settings.transfer import LineupEntry, TransferSettings
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+ROOT = r"^[^{}*?\n]+$"
 EVOLVED = ("evolved", "evolved_without_distillation", "evolved_permuted", "best_of_first_generation")
 
 
@@ -21,8 +22,8 @@ class RunSettings(Settings):
 
     run: str = Field("run", pattern=NAME, description="name of the run: its results go to results_root/run")
     seed: int = Field(0, ge=0, lt=2**31, description="every random choice derives from it")
-    data_root: str = Field("data", min_length=1, description="folder of collections")
-    results_root: str = Field("results", min_length=1, description="folder of runs")
+    data_root: str = Field("data", pattern=ROOT, description="folder of collections")
+    results_root: str = Field("results", pattern=ROOT, description="folder of runs")
     torch_threads: int = Field(
         1, ge=1, le=256, description="CPU threads of a training job; part of the result, so never the job's cores"
     )
@@ -49,8 +50,16 @@ class RunSettings(Settings):
         min_length=1,
         description="rows of the results table",
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="seeds that each lineup entry is trained with")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        (0,), min_length=1, description="seeds that each lineup entry is trained with"
+    )
     transfer: TransferSettings = TransferSettings()
+
+    @property
+    def used_collections(self) -> tuple[str, ...]:
+        """The pool, then the labelled collections that the evaluation or the weak fitness uses."""
+        weak = [self.fitness.weak.collection] if self.fitness.weak else []
+        return ("pool", *sorted({*self.transfer.collections, *weak}))
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunSettings":
@@ -93,6 +102,9 @@ def _check_collections(run: RunSettings) -> None:
                 f"collections.{name}.splits: missing; a labelled set needs split columns or random splits,"
                 " such as {count: 1, test: 0.3}"
             )
+        own = getattr(collection.source, "split_columns", ()) or collection.source.kind == "world"
+        if collection.labelled and own and collection.splits is not None:
+            raise ValueError(f"collections.{name}.splits: given for a set with splits of its own - allowed: nothing")
         if not collection.labelled and collection.splits is not None:
             raise ValueError(f"collections.{name}.splits: given for a set without labels - allowed: nothing")
 
@@ -129,6 +141,8 @@ def _check_references(run: RunSettings) -> None:
         raise ValueError(f"lineup: {', '.join(names)} - allowed: each name once")
     if len(set(run.seeds)) != len(run.seeds):
         raise ValueError(f"seeds: {list(run.seeds)} - allowed: each seed once")
+    if len(set(run.transfer.collections)) != len(run.transfer.collections):
+        raise ValueError(f"transfer.collections: {', '.join(run.transfer.collections)} - allowed: each name once")
     labelled = {name: c for name, c in run.collections.items() if c.labelled}
     allowed = ", ".join(labelled) or "none is configured"
     for name in run.transfer.collections:
@@ -138,6 +152,13 @@ def _check_references(run: RunSettings) -> None:
     if weak is not None:
         if weak.collection not in labelled:
             raise ValueError(f"fitness.weak.collection: {weak.collection!r} - allowed: labelled collections: {allowed}")
+        splits = labelled[weak.collection].split_count
+        if run.fitness.measure == "weak" and splits > 1 and weak.collection in run.transfer.collections:
+            raise ValueError(
+                f"fitness.measure: 'weak' - {weak.collection} is evaluated on {splits} splits, and training clips of"
+                " one are test clips of another; allowed: a set with one split, one that transfer.collections does not"
+                " name, or measure zipf"
+            )
         if weak.split > labelled[weak.collection].split_count:
             raise ValueError(
                 f"fitness.weak.split: {weak.split} - allowed: 1 to {labelled[weak.collection].split_count}"

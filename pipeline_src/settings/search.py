@@ -23,9 +23,11 @@ class StrategySettings(Settings):
             name = str(values.get("strategy", "tournament"))
             catalogue.check_choice("strategy", name)
             given = values.get("settings", {})
+            if not isinstance(given, dict):
+                raise ValueError(f"settings: {given!r} - allowed: a mapping")
             return {
                 **values,
-                "settings": catalogue.complete("strategy", name, given if isinstance(given, dict) else {}),
+                "settings": catalogue.complete("strategy", name, given),
             }
         return values
 

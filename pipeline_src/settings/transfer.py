@@ -1,6 +1,6 @@
 """Settings of the evaluation: which models are compared, on which collections, and how."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,7 +46,7 @@ class KmeansSettings(Settings):
 class LinearSettings(Settings):
     """One fully-connected layer on frozen embeddings."""
 
-    inverse_regularisation: tuple[float, ...] = Field(
+    inverse_regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (0.001, 0.01, 0.1, 1.0, 10.0), min_length=1, description="values of C, chosen on a validation part"
     )
     validation: float = Field(
@@ -59,8 +59,8 @@ class FinetuneSettings(Settings):
 
     iterations: int = Field(500, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=2, description="clips per step")
-    learning_rate: float = Field(0.001, gt=0, description="highest learning rate")
-    weight_decay: float = Field(1e-4, ge=0, description="weight decay")
+    learning_rate: float = Field(0.001, gt=0, le=100, description="highest learning rate")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="weight decay")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
 
 

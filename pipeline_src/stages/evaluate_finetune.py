@@ -42,7 +42,10 @@ def main() -> None:
     prediction = predict_by_finetuning(
         encoder, config, collection, data, clips, settings.finetune, settings.windows, given.seed, device
     )
-    found = result(data, entry=given.entry, seed=given.seed, method="finetune", prediction=prediction)
+    reason = (
+        "" if prediction else "the loss or a prediction was not finite; try a lower transfer.finetune.learning_rate"
+    )
+    found = result(data, entry=given.entry, seed=given.seed, method="finetune", prediction=prediction, reason=reason)
     write_json(given.out, found)
 
 

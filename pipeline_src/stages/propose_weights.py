@@ -1,8 +1,9 @@
 """Propose the weights of one generation: population.csv, and weights.json for every individual."""
 
+from pathlib import Path
+
 from pydantic import Field
 
-from pipeline_src.errors import UserError
 from pipeline_src.evolution.search import propose
 from pipeline_src.evolution.tables import population_table
 from pipeline_src.files import read_json, whole_file, write_json
@@ -25,12 +26,10 @@ def main() -> None:
     arguments.add_argument("--generation", type=int, required=True, help="number of the generation, from 0")
     arguments.add_argument("--state", help="state.json of the generation before; none for generation 0")
     arguments.add_argument("--population", required=True, help="population.csv to write")
-    arguments.add_argument("--weights", nargs="+", required=True, help="weights.json to write, one per individual")
+    arguments.add_argument("--folder", type=Path, required=True, help="generation's folder: ind_000/weights.json ...")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     search = settings.search
-    if len(given.weights) != search.population:
-        raise UserError(f"--weights: {len(given.weights)} files - allowed: search.population = {search.population}")
     population = propose(
         search.strategy,
         search.settings,
@@ -40,8 +39,8 @@ def main() -> None:
         given.generation,
         read_json(given.state) if given.state else None,
     )
-    for path, weights in zip(given.weights, population, strict=True):
-        write_json(path, weights)
+    for individual, weights in enumerate(population):
+        write_json(given.folder / f"ind_{individual:03d}" / "weights.json", weights)
     with whole_file(given.population) as part:
         population_table(population).to_csv(part, index=False, lineterminator="\n")
 

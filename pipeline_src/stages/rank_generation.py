@@ -1,6 +1,7 @@
 """Rank a generation by fitness: generation.csv, and the state that the next proposal starts from."""
 
 import sys
+from pathlib import Path
 
 from pydantic import Field
 
@@ -26,7 +27,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--generation", type=int, required=True, help="number of the generation, from 0")
     arguments.add_argument("--population", required=True, help="population.csv of this generation")
-    arguments.add_argument("--fitness", nargs="+", required=True, help="fitness.json, in the individuals' order")
+    arguments.add_argument("--folder", type=Path, required=True, help="generation's folder: ind_000/fitness.json ...")
     arguments.add_argument("--state", help="state.json of the generation before; none for generation 0")
     arguments.add_argument("--table", required=True, help="generation.csv to write")
     arguments.add_argument("--state-out", required=True, help="state.json to write")
@@ -36,9 +37,7 @@ def main() -> None:
     if sorted(population[0]) != sorted(settings.terms):
         changed = ", ".join(sorted(set(population[0]) ^ set(settings.terms)))
         raise UserError(f"{given.population}: differs from loss.terms in {changed}; delete it and run snakemake again")
-    if len(given.fitness) != len(population):
-        raise UserError(f"--fitness: {len(given.fitness)} files - allowed: one per individual, {len(population)}")
-    results = [read_json(path) for path in given.fitness]
+    results = [read_json(given.folder / f"ind_{i:03d}" / "fitness.json") for i in range(len(population))]
     ranking, state = rank(
         settings.search.strategy,
         settings.search.settings,

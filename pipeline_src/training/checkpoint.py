@@ -1,5 +1,6 @@
 """Resume checkpoints: a sibling of the outputs that Snakemake does not know, so that it survives a failed job."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ class Checkpoint:
         self._belongs_to = belongs_to
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write the state whole."""
+        """Write the state whole; a full disk is a DiskFullError."""
+        content = io.BytesIO()
+        torch.save({"belongs_to": self._belongs_to, "state": state}, content)
         with whole_file(self.path) as part:
-            torch.save({"belongs_to": self._belongs_to, "state": state}, part)
+            part.write_bytes(content.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
         """The saved state; None where there is none that belongs here or it cannot be read."""

@@ -1,6 +1,4 @@
-"""Where tensors are computed, with how many threads, and reproducibly."""
-
-import os
+"""Where tensors are computed and with how many threads; on a CPU reproducibly."""
 
 import torch
 
@@ -8,7 +6,7 @@ from pipeline_src.errors import UserError
 
 
 def prepare_device(wanted: str, threads: int) -> torch.device:
-    """Set torch's CPU threads and deterministic arithmetic, and choose the device.
+    """Set torch's CPU threads and choose the device; a CPU computes deterministically, CUDA nearly so.
 
     Args:
         wanted: auto, cpu or cuda.
@@ -25,5 +23,4 @@ def prepare_device(wanted: str, threads: int) -> torch.device:
         # Filling fresh memory guards against faulty code and costs a tenth of the time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         return torch.device("cpu")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device("cuda")

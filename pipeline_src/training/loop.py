@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline_src.batches.loader import Batch
+from pipeline_src.errors import DiskFullError
 from pipeline_src.loss.engine import EvolvedLoss, Losses
 from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.training.checkpoint import Checkpoint
@@ -81,7 +82,10 @@ def train(
                 print(f"signal {stop.signal_number}: saved at iteration {step + 1}", file=sys.stderr)
                 sys.exit(128 + stop.signal_number)
             if time.monotonic() - saved_at > settings.checkpoint_every_s:
-                save(step + 1)
+                try:
+                    save(step + 1)
+                except DiskFullError as error:  # Training goes on; only its resume point is older.
+                    print(f"warning: {error}", file=sys.stderr)
                 saved_at = time.monotonic()
     return metrics
 

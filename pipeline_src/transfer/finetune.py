@@ -1,5 +1,6 @@
 """Fine-tuning: the whole RGB network trained with labels, tested on evenly spread windows of each clip."""
 
+import math
 import sys
 from typing import Any
 
@@ -47,7 +48,7 @@ def predict_by_finetuning(
     windows: int,
     seed: int,
     device: torch.device,
-) -> Prediction:
+) -> Prediction | None:
     """Train on the split's training and validation clips, and predict its test clips.
 
     Args:
@@ -58,6 +59,9 @@ def predict_by_finetuning(
         windows: windows of a test clip whose class probabilities are averaged.
         seed: of the classifier and of the order of clips.
         device: where to compute.
+
+    Returns:
+        None when the training diverged.
 
     Raises:
         UserError: the encoder was trained with other frames than the collection has.
@@ -80,7 +84,10 @@ def predict_by_finetuning(
     network.eval()
     with torch.inference_mode():
         parts = [network(normalise(stored.to(device), "rgb", statistics)).softmax(1).cpu() for stored in loader]
-    predicted = torch.cat(parts).reshape(-1, windows, len(classes)).mean(1).argmax(1).numpy()
+    probabilities = torch.cat(parts).reshape(-1, windows, len(classes)).mean(1)
+    if not math.isfinite(last) or not torch.isfinite(probabilities).all():
+        return None
+    predicted = probabilities.argmax(1).numpy()
     return Prediction(classes[predicted], int(training.sum()), {"final_loss": round(last, 4), "windows": windows})
 
 

@@ -44,7 +44,7 @@ def test_a_configuration_file_replaces_the_default_one(fresh: Project) -> None:
     """Merged with it, the demo's collections would be rendered and decoded as well."""
     fresh.configure(config())
     done = fresh.snakemake("--dry-run")
-    assert "data/motions" not in done.stdout
+    assert "data/demo" not in done.stdout
     assert "data/labelled" in done.stdout
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pipeline_src.clips.folder_state import folder_state
+from pipeline_src.clips.folder_state import check_source, folder_state, list_state
 from pipeline_src.errors import UserError
 from pipeline_src.provenance import code_version
 from pipeline_src.settings import catalogue
@@ -14,15 +14,15 @@ from pipeline_src.settings.run import EVOLVED, load_settings
 
 try:
     SETTINGS = load_settings(config)
+    for name in SETTINGS.used_collections:
+        check_source(f"collections.{name}.source", SETTINGS.collections[name].source)
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
 DATA = SETTINGS.data_root.rstrip("/")
 RUN = f"{SETTINGS.results_root.rstrip('/')}/{SETTINGS.run}"
-LABELLED = sorted(
-    {*SETTINGS.transfer.collections, *([SETTINGS.fitness.weak.collection] if SETTINGS.fitness.weak else [])}
-)
+LABELLED = [name for name in SETTINGS.used_collections if name != "pool"]
 
 
 def settings_json(**sections):

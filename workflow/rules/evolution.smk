@@ -16,7 +16,7 @@ STRATEGY = catalogue.module("strategy", SETTINGS.search.strategy)
 
 rule check_overlap:
     input:
-        [f"{DATA}/{name}/index.json" for name in ["pool", *LABELLED]],
+        [f"{DATA}/{name}/plan/shards.json" for name in ["pool", *LABELLED]],
     output:
         f"{RUN}/overlap.json",
     log:
@@ -26,8 +26,8 @@ rule check_overlap:
         "../envs/workflow.yaml"
     params:
         settings=lambda wildcards: settings_json(),
-        pool=lambda wildcards, input: str(Path(input[0]).parent),
-        labelled=lambda wildcards, input: [str(Path(index).parent) for index in input[1:]],
+        pool=lambda wildcards, input: str(Path(input[0]).parents[1]),
+        labelled=lambda wildcards, input: [str(Path(plan).parents[1]) for plan in input[1:]],
         code=code("check_overlap"),
     shell:
         "python -m pipeline_src.stages.check_overlap --settings {params.settings:q} --pool {params.pool:q}"
@@ -37,8 +37,10 @@ rule check_overlap:
 rule calibrate_loss:
     input:
         pool=f"{DATA}/pool/index.json",
-        # Before any training, but no reason to train again when only the labelled sets changed.
+        # Overlap of pool and tests, and a pool too small for its fitness, stop a run before any training; but they
+        # are no reason to train again when only the labelled sets or the fitness changed.
         overlap=ancient(f"{RUN}/overlap.json"),
+        controls=ancient(f"{RUN}/search/controls.json"),
     output:
         f"{RUN}/search/scales.json",
     log:
@@ -74,10 +76,11 @@ rule propose_weights:
     params:
         settings=lambda wildcards: settings_json(search=SEARCH, terms=SETTINGS.loss.terms, seed=SETTINGS.seed),
         state=lambda wildcards, input: ["--state", *input] if input else [],
+        folder=lambda wildcards, output: str(Path(output.population).parent),
         code=code("propose_weights", STRATEGY),
     shell:
         "python -m pipeline_src.stages.propose_weights --settings {params.settings:q} --generation {wildcards.generation} {params.state:q}"
-        " --population {output.population:q} --weights {output.weights:q} 2> {log:q}"
+        " --population {output.population:q} --folder {params.folder:q} 2> {log:q}"
 
 
 rule pretrain_individual:
@@ -155,10 +158,11 @@ rule rank_generation:
     params:
         settings=lambda wildcards: settings_json(search=SEARCH, terms=SETTINGS.loss.terms, seed=SETTINGS.seed),
         state=lambda wildcards, input: ["--state", input.state] if input.state else [],
+        folder=lambda wildcards, output: str(Path(output.table).parent),
         code=code("rank_generation", STRATEGY),
     shell:
         "python -m pipeline_src.stages.rank_generation --settings {params.settings:q} --generation {wildcards.generation} {params.state:q}"
-        " --population {input.population:q} --fitness {input.fitness:q} --table {output.table:q}"
+        " --population {input.population:q} --folder {params.folder:q} --table {output.table:q}"
         " --state-out {output.state:q} 2> {log:q}"
 
 

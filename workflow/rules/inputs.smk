@@ -13,20 +13,22 @@ def plan_input(wildcards):
 
 
 def source_state(wildcards):
-    """What a folder holds, so that a new video makes a new plan."""
+    """What the files of a folder or list are like, so that a new or replaced video makes a new plan."""
     source = SETTINGS.collections[wildcards.collection].source
-    return folder_state(source.path) if source.kind == "folder" else ""
+    if source.kind == "folder":
+        return folder_state(source.path)
+    return list_state(source.path, source.path_column, source.root) if source.kind == "list" else ""
 
 
 def shards_of(wildcards):
-    """Shards of every modality of a collection, known once its clips are planned."""
+    """All that the index is made of: plan, status and shards of every modality, known once clips are planned."""
     plan = checkpoints.plan_clips.get(collection=wildcards.collection).output[0]
     shards = [entry["shard"] for entry in json.loads(Path(plan).read_text())["shards"]]
-    return [
-        f"{DATA}/{wildcards.collection}/{MODALITY_FOLDERS[modality]}/{shard}.h5"
-        for modality in SETTINGS.collections[wildcards.collection].modalities
-        for shard in shards
-    ]
+    folder = f"{DATA}/{wildcards.collection}"
+    modalities = SETTINGS.collections[wildcards.collection].modalities
+    named = [f"{folder}/{MODALITY_FOLDERS[modality]}/{shard}.h5" for modality in modalities for shard in shards]
+    tables = [f"{folder}/{kind}/{shard}.csv" for kind in ("plan", "status/decode") for shard in shards]
+    return [*named, *tables]
 
 
 def state_before(wildcards):

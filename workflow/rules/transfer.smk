@@ -235,7 +235,10 @@ rule collect_results:
     conda:
         "../envs/workflow.yaml"
     params:
-        settings=lambda wildcards: settings_json(lineup=[entry.model_dump(mode="json") for entry in SETTINGS.lineup]),
+        settings=lambda wildcards: settings_json(
+            lineup=[entry.model_dump(mode="json") for entry in SETTINGS.lineup], seeds=SETTINGS.seeds, splits=SPLITS
+        ),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
         code=code("collect_results"),
     shell:
-        "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --inputs {input:q} --out {output:q} 2> {log:q}"
+        "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --folder {params.folder:q} --out {output:q} 2> {log:q}"

@@ -33,12 +33,13 @@ def generation(folder, monkeypatch, number, values, settings=SETTINGS):
     weights = [here / f"ind_{i:03d}" / "weights.json" for i in range(len(values))]
     call(
         propose_weights, monkeypatch, settings,
-        "--generation", number, *state, "--population", here / "population.csv", "--weights", *weights,
+        "--generation", number, *state, "--population", here / "population.csv", "--folder", here,
     )  # fmt: skip
-    scores = [fitness_file(path.with_name("fitness.json"), value) for path, value in zip(weights, values, strict=True)]
+    for path, value in zip(weights, values, strict=True):
+        fitness_file(path.with_name("fitness.json"), value)
     call(
         rank_generation, monkeypatch, settings,
-        "--generation", number, *state, "--population", here / "population.csv", "--fitness", *scores,
+        "--generation", number, *state, "--population", here / "population.csv", "--folder", here,
         "--table", here / "generation.csv", "--state-out", here / "state.json",
     )  # fmt: skip
     return here
@@ -99,7 +100,7 @@ def test_user_errors_are_one_line_with_exit_code_2(tmp_path, monkeypatch, capsys
         sys, "argv",
         ["stage", "--settings", json.dumps({**SETTINGS, "terms": TERMS[:2]}), "--generation", "1",
          "--state", str(tmp_path / "gen_000/state.json"), "--population", str(tmp_path / "p.csv"),
-         "--weights", *(str(tmp_path / f"{i}.json") for i in range(4))],
+         "--folder", str(tmp_path)],
     )  # fmt: skip
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
@@ -120,10 +121,3 @@ def test_first_generation_without_success_is_told(tmp_path, monkeypatch):
             {"entry": {"name": "r", "kind": "best_of_first_generation"}, "terms": TERMS, "seed": 5},
             "--first", first / "generation.csv", "--out", tmp_path / "weights.json",
         )  # fmt: skip
-
-
-@pytest.mark.parametrize("count", [3, 5])
-def test_wrong_number_of_files_is_told(tmp_path, monkeypatch, count):
-    """Else fitness values go to the wrong individuals."""
-    with pytest.raises(UserError, match=f"--weights: {count} files - allowed: search.population = 4"):
-        generation(tmp_path, monkeypatch, 0, [1.0] * count)

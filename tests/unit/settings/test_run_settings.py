@@ -61,6 +61,15 @@ def test_every_example_configuration_is_valid(path: Path) -> None:
         ("collections.pool.modalities", ["flow"], "modalities: allowed: rgb, and any of"),
         ("run", "../elsewhere", "run: '../elsewhere'"),
         ("seeds", [0, 0], "seeds: [0, 0] - allowed: each seed once"),
+        ("seeds", [-1], "seeds.0: -1 - allowed: greater than or equal to 0"),
+        ("transfer.collections", ["motions", "motions"], "transfer.collections: motions, motions - allowed: each name"),
+        ("transfer.linear", {"inverse_regularisation": [0]}, "inverse_regularisation.0: 0 - allowed: greater than 0"),
+        ("transfer.finetune.learning_rate", 1e30, "learning_rate: 1e+30 - allowed: less than or equal to 100"),
+        ("loss.tasks", {"align": None}, "allowed: a mapping of task families"),
+        ("loss.tasks", 3, "allowed: a mapping of task families"),
+        ("search.settings", 5, "settings: 5 - allowed: a mapping"),
+        ("data_root", "da{x}ta", "data_root: 'da{x}ta'"),
+        ("collections.motions.splits", {"count": 2}, "splits: given for a set with splits of its own"),
         ("search.generations", 0, "search.generations: 0 - allowed: greater than or equal to 1"),
     ],
 )
@@ -87,6 +96,15 @@ def test_terms_may_be_patterns_and_a_term_outside_the_search_space_is_no_single_
     assert len(load_settings(config).loss.terms) == 9
     config["loss"]["terms"] = ["*.shuffle"]
     with pytest.raises(UserError, match=r"lineup.rgb-to-flow.term"):
+        load_settings(config)
+
+
+def test_weak_fitness_never_sees_labels_of_another_split_s_test_clips() -> None:
+    config = changed("collections.motions", {"source": {"kind": "folder", "path": "x", "labels": "folder"}})
+    config["collections"]["motions"]["splits"] = {"count": 3}
+    load_settings(config)
+    config["fitness"]["measure"] = "weak"
+    with pytest.raises(UserError, match=r"fitness.measure: 'weak' - motions is evaluated on 3 splits"):
         load_settings(config)
 
 

@@ -37,6 +37,22 @@ def evaluate(method, monkeypatch, folder, path, out):
     return json.loads(out.read_text())
 
 
+def gather(folder, monkeypatch):
+    """Lay the results out as a run does and collect them; fine-tuning's stands in as a copy of linear's."""
+    split = folder / "transfer" / "set" / "split_1"
+    entry = split / "ours" / "seed_3"
+    entry.mkdir(parents=True)
+    for method in METHODS:
+        (entry / f"{method}.json").write_bytes((folder / f"{method}.json").read_bytes())
+    tuned = {**json.loads((folder / "linear.json").read_text()), "method": "finetune"}
+    (entry / "finetune.json").write_text(json.dumps(tuned))
+    (split / "baselines.json").write_bytes((folder / "baselines.json").read_bytes())
+    call(
+        collect_results, monkeypatch, {**LINEUP, "seeds": [3], "splits": [["set", 1]]},
+        "--folder", folder / "transfer", "--out", folder / "results.csv",
+    )  # fmt: skip
+
+
 def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, monkeypatch):
     """Every file that a run makes ends as a row, and the same inputs give the same bytes."""
     np.savez(tmp_path / "e.npz", **embeddings)
@@ -56,11 +72,10 @@ def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, m
         evaluate_baselines, monkeypatch, {"kmeans": {}, "linear": {}, "seed": 0},
         "--clips-index", collection_folder / "index.json", "--split", 1, "--out", tmp_path / "baselines.json",
     )  # fmt: skip
-    inputs = [tmp_path / f"{name}.json" for name in ("baselines", "kmeans", "linear")]
-    call(collect_results, monkeypatch, LINEUP, "--inputs", *inputs, "--out", tmp_path / "results.csv")
+    gather(tmp_path, monkeypatch)
     table = pd.read_csv(tmp_path / "results.csv")
     assert table.columns.tolist() == ["collection", "split", "entry", "kind", "seed", "method", "top1"]
-    assert table["kind"].tolist() == ["evolved"] * 2 + ["baseline"] * 4
+    assert table["kind"].tolist() == ["evolved"] * 3 + ["baseline"] * 4
 
 
 def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, tmp_path, monkeypatch):
@@ -71,6 +86,7 @@ def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, 
         found = evaluate(method, monkeypatch, collection_folder, tmp_path / "e.npz", tmp_path / f"{method}.json")
         assert (found["top1"], found["status"]) == (None, "diverged")
         assert found["reason"] == "1 of 24 embeddings are not finite"
-    inputs = [tmp_path / f"{method}.json" for method in METHODS]
-    call(collect_results, monkeypatch, LINEUP, "--inputs", *inputs, "--out", tmp_path / "results.csv")
+    baselines = {"results": []}
+    (tmp_path / "baselines.json").write_text(json.dumps(baselines))
+    gather(tmp_path, monkeypatch)
     assert pd.read_csv(tmp_path / "results.csv")["top1"].isna().all()
