@@ -69,3 +69,11 @@ def test_items_say_whether_they_have_sound_and_room_to_shift(pool: Collection) -
 def test_without_flip_nothing_is_mirrored(pool: Collection) -> None:
     windows = TrainingWindows(pool, WINDOW.model_copy(update={"flip": False}), (View("flow"),), seed=3)
     assert all((windows[(step, 0, 0)]["flow.now"][..., 0] >= 128).all() for step in range(12))
+
+
+def test_a_future_term_does_not_move_the_windows_of_others(pool: Collection) -> None:
+    """Else its weight could not be told from its effect on all other terms."""
+    without = TrainingWindows(pool, WINDOW, (View("rgb"),), seed=3)
+    beside = TrainingWindows(pool, WINDOW, (View("rgb"), View("rgb", "next")), seed=3)
+    for step in range(20):
+        np.testing.assert_array_equal(without[(step, 0, 0)]["rgb.now"], beside[(step, 0, 0)]["rgb.now"])

@@ -169,6 +169,14 @@ def test_a_file_without_sound_is_marked_silent(encode: Call, tmp_path: Path, sma
     assert (off.status, len(off.sound)) == ("ok", 0)
 
 
+def test_a_muted_sound_track_is_marked_silent(ffmpeg: Callable[..., None], tmp_path: Path) -> None:
+    """Else networks learn from silence as if it were sound."""
+    front = ["-f", "lavfi", "-i", "color=red:s=32x32:r=10:d=1", "-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono"]
+    ffmpeg(*front, "-t", 1, "-c:v", "ffv1", "-c:a", "aac", tmp_path / "v.mkv")
+    found = decode(tmp_path / "v.mkv")
+    assert (found.status, len(found.frames), len(found.sound)) == ("ok", 10, 0)
+
+
 def test_sound_that_cannot_be_decoded_does_not_cost_the_picture(ffmpeg: Callable[..., None], tmp_path: Path) -> None:
     front = ["-f", "lavfi", "-i", "color=red:s=32x32:r=10:d=1", "-f", "lavfi", "-i", "sine=d=1"]
     ffmpeg(*front, "-c:v", "ffv1", "-c:a", "flac", tmp_path / "v.mkv")

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.clips.folder_state import folder_state, list_videos
+from pipeline_src.clips.folder_state import check_source, folder_state, list_state, list_videos
 from pipeline_src.clips.sources import list_source
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import CollectionSettings
+from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -176,3 +176,28 @@ def test_the_rendered_world_is_read_from_its_own_list(tmp_path: Path) -> None:
         ("test",),
         "source_0",
     )
+
+
+def test_a_replaced_file_of_a_list_changes_its_state_and_a_url_does_not(tmp_path: Path) -> None:
+    """Else its clips would stay those of the old file."""
+    table = tmp_path / "list.csv"
+    table.write_text("path\na.mp4\nhttps://example.org/b.mp4\nmissing.mp4\n")
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"one")
+    before = list_state(table, "path", None)
+    assert list_state(table, "path", tmp_path) == before
+    video.write_bytes(b"another")
+    assert list_state(table, "path", None) != before
+    assert list_state(tmp_path / "none.csv", "path", None) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (FolderSource(kind="folder", path="none"), "c.source.path: 'none' - no such folder"),
+        (ListSource(kind="list", path="none.csv"), "c.source.path: 'none.csv' - no such file"),
+    ],
+)
+def test_a_missing_source_is_told_before_anything_runs(source: FolderSource | ListSource, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        check_source("c.source", source)

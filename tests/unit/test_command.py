@@ -1,0 +1,67 @@
+"""How a stage's program ends."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARD = """
+import numpy as np
+from pipeline_src.errors import UserError
+from pipeline_src.shards.format import ShardWriter
+from pipeline_src.stages.command import run
+import sys, time
+
+def main():
+    with ShardWriter(sys.argv[1], modality="grey", item_shape=(64, 64, 1), dtype=np.uint8) as writer:
+        for number in range(200):
+            writer.add(str(number), np.random.default_rng(number).integers(0, 256, (8, 64, 64, 1), dtype=np.uint8))
+            if sys.argv[2] == "slow":
+                print(number, flush=True)
+                time.sleep(0.05)
+
+run(main)
+"""
+
+
+def start(folder: Path, pace: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SHARD, str(folder / "a.h5"), pace]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_sigterm_leaves_no_half_written_shard(tmp_path: Path) -> None:
+    """A cancelled cluster job would otherwise leave a hidden file as large as a shard every time."""
+    job = start(tmp_path, "slow")
+    assert job.stdout is not None
+    job.stdout.readline()
+    job.send_signal(signal.SIGTERM)
+    job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    """On a real file system of 200 kB: HDF5 crashes at an ordinary exit here."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        job = start(small, "fast")
+        _, told = job.communicate(timeout=60)
+        assert job.returncode == 2
+        assert told.startswith(f"error: {small / 'a.h5'}: no disk space left")
+        assert told.count("\n") == 1
+        assert os.listdir(small) == []
+    finally:
+        for _ in range(50):
+            if subprocess.run(["umount", str(small)], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.1)
