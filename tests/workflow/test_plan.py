@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = copy_project(tmp_path_factory.mktemp("plan"))
     (project.folder / "videos").mkdir()
+    (project.folder / "videos" / "a.mp4").touch()
     return project
 
 
