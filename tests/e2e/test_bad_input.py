@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_run import TINY, Project, copy_project
+from tests.tiny_run import TINY, Project, copy_project, render_videos
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +70,28 @@ def test_a_folder_without_any_decodable_video_stops_with_the_reasons(fresh: Proj
     assert "0 of 3 clips are usable" in line
     assert "min_success" in line
     assert not (fresh.folder / "data/pool/index.json").exists()
+
+
+def test_a_test_clip_inside_the_pool_stops_the_run_before_any_training(fresh: Project) -> None:
+    render_videos(fresh.folder / "mixed", 12)
+    names = sorted(path.name for path in (fresh.folder / "mixed").glob("*.mp4"))
+    rows = "".join(
+        f"mixed/{name},{'ab'[number % 2]},{'test' if number < 4 else 'train'}\n" for number, name in enumerate(names)
+    )
+    (fresh.folder / "labelled.csv").write_text("path,label,split_1\n" + rows)
+    config = changed()
+    config["collections"]["pool"]["source"]["path"] = "mixed"
+    config["collections"]["labelled"] = {
+        "source": {"kind": "list", "path": "labelled.csv", "label_column": "label", "split_columns": ["split_1"]},
+        "plan": {"duration_s": None},
+    }
+    fresh.configure(config)
+    done = fresh.snakemake(check=False)
+    assert done.returncode != 0
+    (line,) = errors(done)
+    assert "4 test clips" in line
+    assert not list(fresh.run.glob("models/*/seed_*/*"))
+    assert not list(fresh.run.glob("search/*/ind_*/metrics.jsonl"))
 
 
 def test_without_any_ffmpeg_the_user_is_told_what_to_install(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """A tiny indexed pool whose values say where they come from."""
 
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +61,18 @@ def write_pool(folder: Path, lengths: tuple[int, ...] = LENGTHS, silent: tuple[i
 @pytest.fixture(scope="session")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return write_pool(tmp_path_factory.mktemp("data") / "pool")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 200 kB."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield small
+    for _ in range(50):
+        if subprocess.run(["umount", str(small)], capture_output=True).returncode == 0:
+            break
+        time.sleep(0.1)

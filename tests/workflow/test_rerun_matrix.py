@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,26 @@ def test_an_edited_term_that_is_not_active_reruns_nothing(edited: Project) -> No
 def test_a_changed_probe_setting_reruns_that_probe_and_the_report(edited: Project) -> None:
     changed(edited, "transfer.linear", {"inverse_regularisation": [0.5]})
     assert edited.planned() == {"evaluate_linear": 3, "evaluate_baselines": 1, "collect_results": 1, "write_report": 1}
+
+
+def test_a_changed_fitness_setting_searches_again_on_the_same_features_and_scales(edited: Project) -> None:
+    changed(edited, "fitness.zipf.exponent", 1.5)
+    planned = edited.planned()
+    assert planned["score_individual"] == 4
+    assert planned["score_model"] == 3
+    assert not (FEATURES | {"extract_flow", "index_collection", "calibrate_loss"}) & planned.keys()
+
+
+def test_a_label_corrected_in_the_plan_reaches_the_index(edited: Project) -> None:
+    plan = edited.folder / "data/labelled/plan/000000.csv"
+    before, times = plan.read_bytes(), plan.stat()
+    label = before.decode().splitlines()[1].split(",")[-2]
+    try:
+        plan.write_bytes(before.replace(label.encode(), b"corrected", 1))
+        assert edited.planned()["index_collection"] == 1
+    finally:
+        plan.write_bytes(before)
+        os.utime(plan, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def test_one_more_generation_runs_exactly_one_generation(edited: Project) -> None:

@@ -1,6 +1,9 @@
 """The search: calibration, and generations of propose, pretrain, score and rank as ordinary targets.
 
-Its jobs go before others that are ready: the search is the longest chain of the graph.
+Its jobs go before others that are ready: the search is the longest chain of the graph. Before them go the two that find
+out that a run cannot succeed, so that it stops early: overlap of pool and tests, and a pool too small for its fitness.
+No training depends on these, else it would run again when only a labelled set or the fitness changed. (`ancient` inputs
+are no way to say this: Snakemake then overlooks changed settings of all jobs further down.)
 """
 
 GENERATION = f"{RUN}/search/gen_{{generation}}"
@@ -21,7 +24,7 @@ rule check_overlap:
         f"{RUN}/overlap.json",
     log:
         f"{RUN}/logs/check_overlap.log",
-    priority: 1
+    priority: 2
     conda:
         "../envs/workflow.yaml"
     params:
@@ -37,10 +40,6 @@ rule check_overlap:
 rule calibrate_loss:
     input:
         pool=f"{DATA}/pool/index.json",
-        # Overlap of pool and tests, and a pool too small for its fitness, stop a run before any training; but they
-        # are no reason to train again when only the labelled sets or the fitness changed.
-        overlap=ancient(f"{RUN}/overlap.json"),
-        controls=ancient(f"{RUN}/search/controls.json"),
     output:
         f"{RUN}/search/scales.json",
     log:
@@ -176,6 +175,7 @@ rule score_controls:
         f"{RUN}/logs/score_controls.log",
     benchmark:
         f"{RUN}/benchmarks/score_controls.tsv"
+    priority: 2
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads

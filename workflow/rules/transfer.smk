@@ -101,6 +101,7 @@ rule embed_collection:
     input:
         index=f"{DATA}/{{collection}}/index.json",
         encoder=f"{MODEL}/encoder.safetensors",
+        overlap=f"{RUN}/overlap.json",
     output:
         EMBEDDINGS,
     log:
@@ -174,6 +175,7 @@ rule evaluate_finetune:
     input:
         index=f"{DATA}/{{collection}}/index.json",
         encoder=f"{MODEL}/encoder.safetensors",
+        overlap=f"{RUN}/overlap.json",
     output:
         f"{EVALUATED}/finetune.json",
     log:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline_src.networks.encoder_file import read_config
+from pipeline_src.errors import DiskFullError
+from pipeline_src.networks.encoder import build_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig, read_config, save_encoder
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.training import pretrain as module
@@ -167,3 +169,29 @@ def test_biases_and_normalisation_have_no_weight_decay() -> None:
     assert decayed["weight_decay"] == 0.1
     assert len(free["params"]) == 3
     assert free["weight_decay"] == 0
+
+
+def test_a_disk_that_fills_up_is_told_and_the_earlier_checkpoint_stays(small_disk: Path) -> None:
+    """Else hours of training would be lost with the disk's last byte."""
+    checkpoint = Checkpoint(small_disk / "resume.pt", "a")
+    checkpoint.save({"step": 1})
+    with pytest.raises(DiskFullError, match=r"resume\.pt: no disk space left"):
+        checkpoint.save({"step": 2, "weights": torch.zeros(100_000)})
+    assert checkpoint.load() == {"step": 1}
+    assert os.listdir(small_disk) == ["resume.pt"]
+
+
+def test_an_encoder_that_does_not_fit_on_the_disk_leaves_nothing(small_disk: Path) -> None:
+    config = EncoderConfig(
+        network=NetworkSettings(video="small_r3d", width=16),
+        window=WindowSettings(),
+        frame_rate=8.0,
+        height=20,
+        width=20,
+        mean=(100.0,) * 3,
+        std=(50.0,) * 3,
+        embedding_size=128,
+    )
+    with pytest.raises(DiskFullError, match=r"encoder\.safetensors: no disk space left"):
+        save_encoder(small_disk / "encoder.safetensors", build_encoder("rgb", "small_r3d", 16), config)
+    assert os.listdir(small_disk) == []

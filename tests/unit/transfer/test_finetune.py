@@ -43,7 +43,7 @@ def bright_or_dark(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return Collection.open(folder / "index.json")
 
 
-def predict(collection: Collection, iterations: int) -> tuple[Prediction, np.ndarray]:
+def predict(collection: Collection, iterations: int, std: float = 50.0) -> tuple[Prediction | None, np.ndarray]:
     torch.manual_seed(0)
     config = EncoderConfig(
         network=NetworkSettings(video="small_r3d", width=4),
@@ -52,7 +52,7 @@ def predict(collection: Collection, iterations: int) -> tuple[Prediction, np.nda
         height=20,
         width=20,
         mean=(100.0, 100.0, 100.0),
-        std=(50.0, 50.0, 50.0),
+        std=(std, std, std),
         embedding_size=32,
     )
     clips = split_clips(collection, 1)
@@ -65,6 +65,7 @@ def predict(collection: Collection, iterations: int) -> tuple[Prediction, np.nda
 
 def test_classes_that_differ_plainly_are_learned(bright_or_dark: Collection) -> None:
     found, truth = predict(bright_or_dark, 30)
+    assert found is not None
     assert (found.labels == truth).all()
     assert found.train_clips == 16
     assert found.details["final_loss"] < 0.3
@@ -72,5 +73,12 @@ def test_classes_that_differ_plainly_are_learned(bright_or_dark: Collection) -> 
 
 def test_the_same_seed_gives_the_same_predictions(bright_or_dark: Collection) -> None:
     one, two = predict(bright_or_dark, 3)[0], predict(bright_or_dark, 3)[0]
+    assert one is not None
+    assert two is not None
     np.testing.assert_array_equal(one.labels, two.labels)
     assert one.details == two.details
+
+
+def test_a_diverged_training_is_no_prediction(bright_or_dark: Collection) -> None:
+    """Else the first class would be every clip's answer. A pool without contrast gives infinite values here."""
+    assert predict(bright_or_dark, 3, std=1e-40)[0] is None
