@@ -65,7 +65,7 @@ def probe(path: str, *, measure_duration: bool = False) -> Probe:
     try:
         size = os.stat(path).st_size
         with av.open(f"file:{path}", options=options, timeout=OPEN_TIMEOUT_S, metadata_errors="replace") as container:
-            found = _describe(container, size)
+            found = describe(container, size)
             index = found.video_index
             if measure_duration and index is not None and found.duration_s is None and size <= LARGEST_SCAN_BYTES:
                 return replace(found, duration_s=_measured(container, index))
@@ -77,7 +77,8 @@ def probe(path: str, *, measure_duration: bool = False) -> Probe:
         raise ProbeError(short_reason(f"cannot be opened: {message}", path)) from error
 
 
-def _describe(container: "InputContainer", size: int) -> Probe:
+def describe(container: "InputContainer", size: int) -> Probe:
+    """What an open container of `size` bytes holds."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails

@@ -70,6 +70,9 @@ def build_index(
 ) -> None:
     """Write index.json and clips.csv of a collection from its shards, plan and status files.
 
+    A clip that failed in one shard may stand again in a later one, where it was tried again: it counts once. Spare
+    candidates that were not needed do not count.
+
     Mean and standard deviation are taken over every value of a modality, per channel of pictures. Flow's
     attribute clipped_fraction is that of the whole collection.
 
@@ -81,7 +84,6 @@ def build_index(
         raise UserError(f"collections.{folder.name}.modalities: {', '.join(modalities)} - must include rgb")
     tables, failures, entries = [], [], []
     gathered = {name: _Modality(name) for name in modalities}
-    planned = 0
     for shard in shards:
         plan = _table(folder / "plan" / f"{shard}.csv")
         status = _table(folder / "status" / "decode" / f"{shard}.csv")
@@ -99,11 +101,12 @@ def build_index(
         failures.append(status[~usable])
         hashes = {MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()}
         entries.append({"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes})
-        planned += len(plan)
-    if not planned:
+    if not any(entry["clips"] for entry in entries):
         raise UserError(f"collections.{folder.name}.source: no clips are planned - allowed: a source with videos")
     clips = pd.concat(tables, ignore_index=True)
-    failed = pd.concat(failures, ignore_index=True)
+    failed = pd.concat(failures, ignore_index=True).drop_duplicates("clip_id", keep="last")
+    failed = failed[(failed["status"] != "spare") & ~failed["clip_id"].isin(clips["clip_id"])]
+    planned = len(clips) + len(failed)
     _require(folder.name, planned, len(clips), failed, min_success)
     with whole_file(clips_out) as part:
         clips.to_csv(part, index=False, lineterminator="\n")
