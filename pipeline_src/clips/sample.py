@@ -50,9 +50,14 @@ class Searcher:
     """
 
     def __init__(self, settings: FetchSettings, extractors: Sequence[Any] = ()) -> None:
+        import yt_dlp
+
         from pipeline_src.clips.downloader import search_options
 
-        self._options, self._extractors = search_options(settings), extractors
+        self._site = yt_dlp.YoutubeDL(search_options(settings), auto_init=False)
+        for extractor in extractors:
+            self._site.add_info_extractor(extractor)
+        self._site.add_default_info_extractors()
 
     def search(self, text: str, count: int) -> list[Result]:
         """Up to `count` results, from as many pages as that takes.
@@ -60,15 +65,9 @@ class Searcher:
         Raises:
             Exception: what yt-dlp or the site made fail; `outcomes.classify` tells what it stands for.
         """
-        import yt_dlp
-
-        with yt_dlp.YoutubeDL(self._options, auto_init=False) as site:
-            for extractor in self._extractors:
-                site.add_info_extractor(extractor)
-            site.add_default_info_extractors()
-            found = site.extract_info(f"ytsearch{count}:{text}", download=False, process=False)
-            entries = itertools.islice((found or {}).get("entries") or (), count)
-            return [_result(entry) for entry in entries if isinstance(entry, dict)]
+        found = self._site.extract_info(f"ytsearch{count}:{text}", download=False, process=False)
+        entries = itertools.islice((found or {}).get("entries") or (), count)
+        return [_result(entry) for entry in entries if isinstance(entry, dict)]
 
 
 def sample_videos(source: YoutubeSource, name: str, seed: int, searcher: Searcher, answers: Path, out: Path) -> None:

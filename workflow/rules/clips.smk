@@ -158,7 +158,7 @@ rule retry_failed:
         "../envs/workflow.yaml"
     params:
         settings=settings_json(),
-        folders=[f"{DATA}/{name}" for name in SETTINGS.used_collections],
+        folders=lambda wildcards: [f"{DATA}/{name}" for name in retry_rounds()],
         rounds=lambda wildcards: list(retry_rounds().values()),
     shell:
         "python -m pipeline_src.stages.tell_retried --settings {params.settings:q} --folders {params.folders:q}"

@@ -48,8 +48,9 @@ def shards_of(wildcards):
 
 @functools.cache
 def retry_rounds():
-    """The round that `retry_failed` makes of each collection, fixed before it begins."""
-    return {name: next_round(Path(DATA, name)) for name in SETTINGS.used_collections}
+    """The round that `retry_failed` makes of each collection that was planned, fixed before it begins."""
+    planned = [name for name in SETTINGS.used_collections if Path(DATA, name, "plan/shards.json").exists()]
+    return {name: next_round(Path(DATA, name)) for name in planned}
 
 
 def retried_shards(wildcards):
