@@ -26,6 +26,8 @@ class VideoServer:
         faults: behaviour by path.
         requests: number of requests by path.
         sent: bytes of bodies by path.
+        cookies: the last cookies by path.
+        proxied: hosts that it was asked for as a proxy.
     """
 
     def __init__(self, video: bytes) -> None:
@@ -33,6 +35,8 @@ class VideoServer:
         self.faults: dict[str, object] = {}
         self.requests: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
+        self.cookies: dict[str, str] = {}
+        self.proxied: set[str] = set()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         outer = self
@@ -69,8 +73,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        server, path = self.server_of, self.path.split("?")[0]
+        server = self.server_of
+        if self.path.startswith("http://"):
+            host, _, rest = self.path.removeprefix("http://").partition("/")
+            server.proxied.add(host)
+            self.path = f"/{rest}"
+        path = self.path.split("?")[0]
         server.count(path, asked=1)
+        server.cookies[path] = self.headers.get("Cookie", "")
         fault = server.faults.get(path, "")
         self.close_connection = True
         if isinstance(fault, int):

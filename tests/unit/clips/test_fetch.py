@@ -365,6 +365,33 @@ def test_the_rate_limit_holds(tmp_path: Path, long_video: Path) -> None:
         assert time.monotonic() - started > 0.8 * Path(piece.file).stat().st_size / 500_000 > 0.8
 
 
+def test_cookies_are_sent_and_their_file_is_left_as_it_is(server: VideoServer, tmp_path: Path) -> None:
+    jar = tmp_path / "cookies.txt"
+    jar.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t2147483647\tname\tvalue\n")
+    before = jar.read_bytes()
+    media = tmp_path / "media"
+    media.mkdir()
+    wanted = [Wanted("a", 0.5, 1.0)]
+    limits = LIMITS.model_copy(update={"cookies": str(jar)})
+    (found,) = download(f"{server.address}/cookie.mp4", wanted, media, limits)
+    assert found.status == "ok"
+    assert server.cookies["/cookie.mp4"] == "name=value"
+    assert jar.read_bytes() == before
+    assert [str(path) for path in media.iterdir()] == [found.file]
+
+
+@pytest.mark.parametrize("start", [None, 0.0])
+def test_a_proxy_carries_every_request(server: VideoServer, tmp_path: Path, start: float | None) -> None:
+    """It may stand in a private network, though the video may not."""
+    limits = LIMITS.model_copy(update={"proxy": server.address, "allow_private": False})
+    wanted = [Wanted("a", start, None if start == 0 else 1.0)]
+    (found,) = download("http://videos.example/p.mp4", wanted, tmp_path, limits)
+    assert found.status == "ok", found
+    assert server.proxied == {"videos.example"}
+    refused = download("http://127.0.0.1:1/p.mp4", wanted, tmp_path, limits)
+    assert refused[0].status == "refused"
+
+
 def test_the_program_fills_the_folder_and_the_status_file(
     server: VideoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
