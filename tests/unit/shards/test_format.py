@@ -218,7 +218,7 @@ def test_a_shard_of_another_format_version_is_named(tmp_path):
     path = write(tmp_path / "a.h5", clips())
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 99
-    with pytest.raises(UserError, match=r"a\.h5: shard format 99 - this version reads 1"):
+    with pytest.raises(UserError, match=r"a\.h5: shard format 99 - this version reads 2"):
         ShardReader(path)
 
 
