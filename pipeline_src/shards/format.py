@@ -20,7 +20,7 @@ taken while writing, so that an index over many shards need not read their data.
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -240,10 +240,13 @@ class ShardReader:
                 jpeg.decode(stored[begin:end], picture)
             return pictures
 
-    def content_hash(self) -> str:
+    def content_hash(self, progress: Callable[[int], None] = lambda read: None) -> str:
         """The hash recomputed from all that the file holds; attributes["content_hash"] where nothing is damaged.
 
         Reads a few megabytes at a time.
+
+        Args:
+            progress: called with the number of bytes read since the last call.
 
         Raises:
             UserError: a file that cannot be read to its end.
@@ -253,7 +256,9 @@ class ShardReader:
             data = self._dataset()
             steps = data.chunks[0] * max(1, BLOCK_BYTES // (data.chunks[0] * max(1, data[:1].nbytes)))
             for start in range(0, len(data), steps):
-                found.update(np.ascontiguousarray(data[start : start + steps]).data)
+                block = np.ascontiguousarray(data[start : start + steps])
+                found.update(block.data)
+                progress(block.nbytes)
             _hash_description(data.file, found)
         return found.hexdigest()
 
@@ -317,7 +322,10 @@ def _hash_description(file: h5py.File, found: Any) -> None:
     for name in sorted(parts):
         value = np.asarray(parts[name])
         if value.dtype.kind in "OUS":
-            texts = [text if isinstance(text, bytes) else str(text).encode() for text in value.ravel().tolist()]
+            texts = [
+                text if isinstance(text, bytes) else str(text).encode(errors="surrogateescape")
+                for text in value.ravel().tolist()
+            ]
             kind, content = "text", b"".join(b"%d:%s" % (len(text), text) for text in texts)
         else:
             kind, content = value.dtype.str, value.tobytes()

@@ -38,7 +38,7 @@ class Collection:
     def open(cls, index_path: str | os.PathLike[str]) -> "Collection":
         """Open data/{collection}/index.json."""
         path = Path(index_path)
-        clips = _table(path.parent / "clips.csv")
+        clips = read_table(path.parent / "clips.csv")
         return cls(path.parent, read_json(path), clips.astype(dict.fromkeys(("row", "frames", "has_sound"), int)))
 
     def reader(self, modality: str, shard: str) -> ShardReader:
@@ -83,8 +83,8 @@ def build_index(
     gathered = {name: _Modality(name) for name in modalities}
     planned = 0
     for shard in shards:
-        plan = _table(folder / "plan" / f"{shard}.csv")
-        status = _table(folder / "status" / "decode" / f"{shard}.csv")
+        plan = read_table(folder / "plan" / f"{shard}.csv")
+        status = read_table(folder / "status" / "decode" / f"{shard}.csv")
         readers = {name: ShardReader(folder / MODALITY_FILES[name] / f"{shard}.h5") for name in modalities}
         _check_rows(folder, shard, plan, status, readers)
         for name, reader in readers.items():
@@ -159,7 +159,7 @@ class _Modality:
         return {**found, "mean": mean.tolist(), "std": np.where(std > 1e-6, std, 1.0).tolist()}
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """A CSV file with every value as written: a class may be called 007, null or nan."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
