@@ -5,9 +5,10 @@ import resource
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from pipeline_src.errors import UserError
@@ -40,7 +41,7 @@ class Contents:
     lengths: tuple[int, ...] = ()
 
 
-def examine(path: Path, progress: Callable[[int], None]) -> Contents:
+def examine(path: Path, progress: Callable[[int], object]) -> Contents:
     """Read all of a shard's file in this process, a few megabytes at a time.
 
     Args:
@@ -68,51 +69,70 @@ def examine(path: Path, progress: Callable[[int], None]) -> Contents:
 
 
 def examine_all(
-    paths: Sequence[Path], processes: int, progress: Callable[[int], None] = lambda read: None
+    paths: Sequence[Path], processes: int, progress: Callable[[int], object] = lambda read: None
 ) -> Iterator[tuple[Path, Contents]]:
     """Examine files, `processes` at a time, and yield them as they are done."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     waiting = deque(paths)
-    running: dict[Connection, tuple[Path, ForkServerProcess, float]] = {}
+    busy: list[_Examiner] = []
+    idle: list[_Examiner] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                ours, theirs = context.Pipe(duplex=False)
-                child = context.Process(target=_child, args=(waiting[0], theirs), daemon=True)
-                child.start()
-                theirs.close()
-                running[ours] = (waiting.popleft(), child, time.monotonic())
-            heard = wait(list(running), timeout=1.0)
-            for pipe, (path, child, last) in list(running.items()):
-                found = None
-                if pipe in heard:
-                    try:
-                        message = pipe.recv()
-                    except (EOFError, OSError):
-                        message = Contents(error="cannot be read (HDF5 crashes on it)")
-                    if isinstance(message, int):
-                        progress(message)
-                        running[pipe] = (path, child, time.monotonic())
-                        continue
-                    found = message
-                elif time.monotonic() - last > STALL_S:
-                    found = Contents(error="cannot be read (HDF5 hangs on it)")
+        while waiting or busy:
+            while waiting and len(busy) < processes:
+                examiner = idle.pop() if idle else _Examiner(context)
+                examiner.begin(waiting.popleft())
+                busy.append(examiner)
+            wait([examiner.pipe for examiner in busy], timeout=1.0)
+            for examiner in list(busy):
+                found = examiner.hear(progress)
                 if found is not None:
-                    del running[pipe]
-                    _end(pipe, child)
-                    yield path, found
+                    busy.remove(examiner)
+                    if examiner.process.is_alive():
+                        idle.append(examiner)
+                    yield examiner.path, found
     finally:
-        for pipe, (_, child, _) in running.items():
-            _end(pipe, child)
+        for examiner in (*busy, *idle):
+            examiner.end()
 
 
-def _end(pipe: Connection, child: ForkServerProcess) -> None:
-    pipe.close()
-    child.kill()
-    child.join()
+class _Examiner:
+    """A process that examines one file after the other."""
+
+    def __init__(self, context: ForkServerContext) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def begin(self, path: Path) -> None:
+        self.path, self._heard = path, time.monotonic()
+        self.pipe.send(path)
+
+    def hear(self, progress: Callable[[int], object]) -> Contents | None:
+        """What the file holds, once that is known; a process that crashed or hangs has ended then."""
+        try:
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if isinstance(message, Contents):
+                    return message
+                self._heard = time.monotonic()
+                progress(message)
+        except (EOFError, OSError):
+            self.end()
+            return Contents(error="cannot be read (HDF5 crashes on it)")
+        if time.monotonic() - self._heard > STALL_S:
+            self.end()
+            return Contents(error="cannot be read (HDF5 hangs on it)")
+        return None
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
-def _child(path: Path, pipe: Connection) -> None:
+def _serve(pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    pipe.send(examine(path, pipe.send))
+    with suppress(EOFError):  # The end of the program.
+        while True:
+            pipe.send(examine(pipe.recv(), pipe.send))

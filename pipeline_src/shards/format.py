@@ -240,7 +240,7 @@ class ShardReader:
                 jpeg.decode(stored[begin:end], picture)
             return pictures
 
-    def content_hash(self, progress: Callable[[int], None] = lambda read: None) -> str:
+    def content_hash(self, progress: Callable[[int], object] = lambda read: None) -> str:
         """The hash recomputed from all that the file holds; attributes["content_hash"] where nothing is damaged.
 
         Reads a few megabytes at a time.

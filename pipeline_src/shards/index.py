@@ -132,7 +132,7 @@ class _Modality:
         self._clipped = 0.0
 
     def add(self, reader: ShardReader) -> None:
-        plain = {key: value.item() if hasattr(value, "item") else value for key, value in reader.attributes.items()}
+        plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in reader.attributes.items()}
         if plain.get("modality") != MODALITY_FILES[self._name]:
             raise UserError(f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again")
         self._moments = self._moments + reader.moments

@@ -31,7 +31,7 @@ class Problem:
     remove: tuple[Path, ...]
 
 
-def verify(folder: Path, processes: int, progress: Callable[[int], None] = lambda read: None) -> list[Problem]:
+def verify(folder: Path, processes: int, progress: Callable[[int], object] = lambda read: None) -> list[Problem]:
     """Check all files of data/{collection} against its index, its plan and each other.
 
     Args:
@@ -59,7 +59,7 @@ class _Verification:
         self._plan_files = (folder / "plan" / "shards.json", folder / "plan" / "settings.json")
         self._problems: list[Problem] = []
 
-    def run(self, processes: int, progress: Callable[[int], None]) -> list[Problem]:
+    def run(self, processes: int, progress: Callable[[int], object]) -> list[Problem]:
         index = self._index()
         plan = self._plan(index)
         planned = {shard: self._planned(shard, content) for shard, content in plan.items()}
