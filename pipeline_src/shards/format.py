@@ -74,7 +74,7 @@ class ShardWriter:
         item_shape: tuple[int, ...],
         dtype: Any,
         codec: Codec = "lzf",
-        jpeg_quality: int = 88,
+        jpeg_quality: int = 87,
         attributes: dict[str, Any] | None = None,
     ) -> None:
         if codec == "jpeg" and (np.dtype(dtype) != np.uint8 or item_shape[2:] != (3,)):

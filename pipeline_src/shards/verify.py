@@ -63,19 +63,20 @@ class _Verification:
         index = self._index()
         plan = self._plan(index)
         planned = {shard: self._planned(shard, content) for shard, content in plan.items()}
-        modalities = [MODALITY_FILES[name] for name in index["modalities"]] if index else self._found_modalities()
+        modalities = self._modalities(index)
         hashes = {entry["shard"]: entry["content_hash"] for entry in index["shards"]} if index else {}
         # Sound is no modality of the index, but Snakemake makes it with the frames.
         paths = [self._folder / modality / f"{shard}.h5" for shard in plan for modality in (*modalities, "sound")]
         found = dict(examine_all(paths, processes, progress))
         for shard in plan:
-            expected = hashes.get(shard, {})
-            for modality in (*modalities, "sound"):
+            frames: Contents | None = None
+            for modality in (*modalities, "sound"):  # Frames come first: only sound ones tell what the others need.
                 path = self._folder / modality / f"{shard}.h5"
-                frames = found[self._folder / "frames" / f"{shard}.h5"]
-                reasons = _wrong(found[path], modality, expected.get(modality), planned[shard], frames)
+                reasons = _wrong(found[path], modality, hashes.get(shard, {}).get(modality), planned[shard], frames)
                 if reasons:
                     self._problems.append(Problem(path, "; ".join(reasons), (path, *self._index_files)))
+                elif modality == "frames":
+                    frames = found[path]
         if index and not self._problems:
             self._compare_index(index, list(plan))
         return self._problems
@@ -132,8 +133,13 @@ class _Verification:
             self._problems.append(Problem(status, reason, (status, *self._index_files)))
         return clips
 
-    def _found_modalities(self) -> list[str]:
-        return ["frames", *(name for name in ("flow", "grey", "audio") if (self._folder / name).is_dir())]
+    def _modalities(self, index: dict[str, Any] | None) -> list[str]:
+        """Folders of the modalities, frames first; without an index those that there are."""
+        made = [MODALITY_FILES[name] for name in index["modalities"]] if index else []
+        further = [
+            name for name in MODALITY_FILES.values() if name in made or (not index and (self._folder / name).is_dir())
+        ]
+        return ["frames", *(name for name in further if name != "frames")]
 
     def _compare_index(self, index: dict[str, Any], shards: list[str]) -> None:
         """Build the index again from the sound shards: all of its numbers and the table must come out the same."""
@@ -149,9 +155,9 @@ class _Verification:
 
 
 def _wrong(
-    found: Contents, modality: str, expected: str | None, planned: list[str] | None, frames: Contents
+    found: Contents, modality: str, expected: str | None, planned: list[str] | None, frames: Contents | None
 ) -> list[str]:
-    """What is wrong with a shard's file; `expected` is its hash in the index, None where that has none."""
+    """What is wrong with a shard's file, given its hash in the index, its plan and its frames; None where unknown."""
     if found.error:
         return [found.error]
     reasons = []
@@ -169,7 +175,7 @@ def _wrong(
         reasons.append(
             f"its {len(found.clip_ids)} clips differ from the plan's {len(planned)}, first in row {number + 1}"
         )
-    elif modality in FRAMES_TO_STEPS and not frames.error and frames.clip_ids == found.clip_ids:
+    elif modality in FRAMES_TO_STEPS and frames is not None and frames.clip_ids == found.clip_ids:
         wanted = tuple(map(FRAMES_TO_STEPS[modality], frames.lengths))
         if found.lengths != wanted:
             number = next(row for row, pair in enumerate(zip(found.lengths, wanted, strict=True)) if pair[0] != pair[1])

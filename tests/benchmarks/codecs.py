@@ -21,7 +21,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 CLIPS = 60
 SECONDS = 10.0
 WINDOW = 16
-WINDOWS = 120
+WINDOWS = 60
 ROUNDS = 3
 SETTINGS = DecodeSettings()
 BAR_RATIO, BAR_BYTES, BAR_DECIBEL = 10, 8, 38
@@ -213,7 +213,7 @@ def compare_codecs(folder: Path, clips: list[np.ndarray]) -> None:
         path = folder / f"filter{number}.h5"
         took = write_filtered(path, clips, **filters)
         row(name, path, took, read_filtered(path, clips), None)
-    for quality in (80, 84, 88, 92, 95):
+    for quality in (80, 84, 87, 90, 94):
         path = folder / f"jpeg{quality}.h5"
         took = write(path, clips, codec="jpeg", jpeg_quality=quality)
         row(f"jpeg {quality}", path, took, from_shard(path), psnr(clips, ShardReader(path)))
