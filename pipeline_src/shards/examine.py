@@ -63,8 +63,9 @@ def examine(path: Path, progress: Callable[[int], object]) -> Contents:
             tuple(reader.lengths.tolist()),
         )
     except UserError as error:
-        return Contents(error=f"cannot be read ({error.__cause__ or str(error).removeprefix(f'{path}: ')})")
-    except DAMAGE as error:
+        reason = error.__cause__ or str(error).removeprefix(f"{path}: ").split(";")[0]
+        return Contents(error=f"cannot be read ({reason})")
+    except (*DAMAGE, MemoryError) as error:
         return Contents(error=f"cannot be read ({error!r})")
 
 

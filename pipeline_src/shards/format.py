@@ -39,7 +39,7 @@ JPEG_CHUNK_BYTES = 64 * 1024
 BLOCK_BYTES = 8 << 20
 OWN_ATTRIBUTES = ("format_version", "modality", "axes", "codec", "content_hash", "item_shape")
 # What HDF5, h5py, numpy and the decoders raise on damaged content.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
 Codec = Literal["jpeg", "lzf", "gzip", "raw"]
 AXES = {
     "frames": ("time", "height", "width", "rgb"),
@@ -284,19 +284,19 @@ class ShardReader:
         try:
             yield
         except DAMAGE as error:
-            raise UserError(
-                f"{self.path}: damaged; python -m pipeline_src.stages.verify_shards {self.path.parent.parent} tells"
-                " how to repair it"
-            ) from error
+            raise UserError(f"{self.path}: damaged ({error}); {self._repair()}") from error
+
+    def _repair(self) -> str:
+        return f"python -m pipeline_src.stages.verify_shards {self.path.parent.parent} tells how to repair it"
 
     def _open(self) -> h5py.File:
         try:
             # Shards never change once they have their name, and some network file systems cannot lock.
             file = h5py.File(self.path, "r", locking=False)
         except FileNotFoundError as error:
-            raise UserError(f"{self.path}: missing; run snakemake to make it") from error
+            raise UserError(f"{self.path}: missing; {self._repair()}") from error
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read as HDF5; delete it and run snakemake again") from error
+            raise UserError(f"{self.path}: cannot be read as HDF5 ({error}); {self._repair()}") from error
         if file.attrs.get("format_version") != FORMAT_VERSION:
             found = file.attrs.get("format_version")
             file.close()

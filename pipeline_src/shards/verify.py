@@ -118,17 +118,13 @@ class _Verification:
     def _planned(self, shard: str, content: str) -> list[str] | None:
         """The clips of a shard's plan; None where the plan itself is damaged."""
         path = self._folder / "plan" / f"{shard}.csv"
-        if not path.is_file() or (content and hashlib.sha256(path.read_bytes()).hexdigest()[:16] != content):
-            reason = "differs from plan/shards.json" if path.is_file() else "missing"
+        clips = _clip_ids(path, ("clip_id", "source_video"))
+        if clips is None or (content and hashlib.sha256(path.read_bytes()).hexdigest()[:16] != content):
+            reason = "missing or damaged" if clips is None else "differs from plan/shards.json"
             self._problems.append(Problem(path, reason, (*self._plan_files, *self._index_files)))
             return None
-        clips = read_table(path)["clip_id"].tolist()
         status = self._folder / "status" / "decode" / f"{shard}.csv"
-        try:
-            same = read_table(status)["clip_id"].tolist() == clips
-        except (UserError, ValueError, KeyError):
-            same = False
-        if not same:
+        if _clip_ids(status, ("clip_id", "status", "reason")) != clips:
             reason = f"missing, damaged or of other clips than plan/{shard}.csv"
             self._problems.append(Problem(status, reason, (status, *self._index_files)))
         return clips
@@ -147,11 +143,19 @@ class _Verification:
             again, clips = Path(name) / "index.json", Path(name) / "clips.csv"
             try:
                 build_index(self._folder, shards, list(index["modalities"]), again, clips, 0.0)
-            except UserError as error:
+            except (UserError, ValueError, KeyError) as error:
                 self._wrong_index(self._index_files[0], f"cannot be made from its shards: {error}")
                 return
             if read_json(again) != index:
                 self._wrong_index(self._index_files[0], "differs from the index of its shards")
+
+
+def _clip_ids(path: Path, columns: tuple[str, ...]) -> list[str] | None:
+    """The clips of a table; None where it cannot be read or lacks a column."""
+    try:
+        return read_table(path)[list(columns)]["clip_id"].tolist()
+    except (OSError, UserError, ValueError, KeyError):
+        return None
 
 
 def _wrong(
