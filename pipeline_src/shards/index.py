@@ -38,7 +38,7 @@ class Collection:
     def open(cls, index_path: str | os.PathLike[str]) -> "Collection":
         """Open data/{collection}/index.json."""
         path = Path(index_path)
-        clips = _table(path.parent / "clips.csv")
+        clips = read_table(path.parent / "clips.csv")
         return cls(path.parent, read_json(path), clips.astype(dict.fromkeys(("row", "frames", "has_sound"), int)))
 
     def reader(self, modality: str, shard: str) -> ShardReader:
@@ -85,8 +85,8 @@ def build_index(
     tables, failures, entries = [], [], []
     gathered = {name: _Modality(name) for name in modalities}
     for shard in shards:
-        plan = _table(folder / "plan" / f"{shard}.csv")
-        status = _table(folder / "status" / "decode" / f"{shard}.csv")
+        plan = read_table(folder / "plan" / f"{shard}.csv")
+        status = read_table(folder / "status" / "decode" / f"{shard}.csv")
         readers = {name: ShardReader(folder / MODALITY_FILES[name] / f"{shard}.h5") for name in modalities}
         _check_rows(folder, shard, plan, status, readers)
         for name, reader in readers.items():
@@ -135,7 +135,7 @@ class _Modality:
         self._clipped = 0.0
 
     def add(self, reader: ShardReader) -> None:
-        plain = {key: value.item() if hasattr(value, "item") else value for key, value in reader.attributes.items()}
+        plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in reader.attributes.items()}
         if plain.get("modality") != MODALITY_FILES[self._name]:
             raise UserError(f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again")
         self._moments = self._moments + reader.moments
@@ -162,7 +162,7 @@ class _Modality:
         return {**found, "mean": mean.tolist(), "std": np.where(std > 1e-6, std, 1.0).tolist()}
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """A CSV file with every value as written: a class may be called 007, null or nan."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

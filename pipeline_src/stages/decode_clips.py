@@ -53,6 +53,8 @@ def decode_shard(
                 modality="frames",
                 item_shape=(settings.height, settings.width, 3),
                 dtype="uint8",
+                codec=settings.codec,
+                jpeg_quality=settings.jpeg_quality,
                 attributes={"frame_rate": settings.frame_rate, "units": "8-bit RGB"},
             )
         )
