@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_src.clips.dynamic_range import standard_range
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
 from pipeline_src.clips.rows import Status, short_reason
@@ -23,6 +24,8 @@ from pipeline_src.settings.clips import DecodeSettings
 READ_MARGIN_S = 1.0
 LARGEST_MESSAGE = 8192
 PIPE_BYTES = 1 << 20
+# The deinterlacer refuses pictures with fewer lines.
+LEAST_INTERLACED = 4
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,16 @@ def decode_clip(task: DecodeTask, settings: DecodeSettings, binary: str, *, with
     """
     if not os.path.isfile(task.path):
         return _failed("missing", "no such file", settings)
+    size = os.path.getsize(task.path)
+    if size > settings.max_bytes:
+        return _failed("over_limits", f"{size} bytes, more than decode.max_bytes {settings.max_bytes}", settings)
     try:
-        found = probe(task.path)
+        found = probe(task.path, max_pixels=settings.max_pixels)
     except ProbeError as error:
         return _failed("undecodable", str(error), settings)
+    if found.streams > settings.max_streams:
+        reason = f"{found.streams} streams, more than decode.max_streams {settings.max_streams}"
+        return _failed("over_limits", reason, settings)
     if found.video_index is None:
         return _failed("no_video", "the file has no video stream", settings)
     if found.width * found.height > settings.max_pixels:
@@ -163,9 +172,12 @@ def _command(
     picture = source[str(found.video_index)]
     if shift:
         picture = picture.filter("setpts", f"PTS-{shift:.6f}/TB")
+    if min(found.width, found.height) >= LEAST_INTERLACED and not last_resort:
+        # Before frames are dropped and lines scaled; frames that are not flagged as interlaced pass unchanged.
+        picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
     rounding = {"round": "up", "eof_action": "pass"} if last_resort else {"round": "near", "eof_action": "round"}
     picture = picture.filter("fps", fps=repr(settings.frame_rate), start_time=0, **rounding)
-    picture = _fitted(picture, settings)
+    picture = _fitted(picture, settings, found.hdr)
     outputs = [
         ffmpeg.output(
             picture,
@@ -198,7 +210,7 @@ def _command(
     return [str(part) for part in graph.compile(cmd=front)]
 
 
-def _fitted(picture: Any, settings: DecodeSettings) -> Any:
+def _fitted(picture: Any, settings: DecodeSettings, hdr: str) -> Any:
     """Cut to the target's proportions, taking pixels that are not square into account, then scale.
 
     Cutting first keeps every intermediate picture smaller than the source, whatever a file states.
@@ -208,7 +220,11 @@ def _fitted(picture: Any, settings: DecodeSettings) -> Any:
         picture = picture.filter(
             "crop", w=f"max(1,min(iw,ih*{aspect}/sar))", h=f"max(1,min(ih,iw*sar/({aspect})))", exact=1
         )
-    picture = picture.filter("scale", settings.width, settings.height, flags="bicubic+accurate_rnd+bitexact")
+    colours = {"in_color_matrix": "bt2020"} if hdr else {}
+    scaling = "bicubic+accurate_rnd+bitexact"
+    picture = picture.filter("scale", settings.width, settings.height, flags=scaling, **colours)
+    if hdr:
+        picture = standard_range(picture, hdr)
     return picture.filter("format", "rgb24")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline_src.clips.rows import short_reason
 
@@ -20,6 +20,10 @@ OPEN_TIMEOUT_S = 20.0
 # A file with fewer bits a second than this over its stated duration states it wrongly.
 LEAST_BITS_PER_SECOND = 500
 LARGEST_SCAN_BYTES = 200_000_000
+# Opening a file decodes its first pictures: no larger ones, whatever the file states.
+LARGEST_PICTURE = 8192 * 4320
+# Transfer functions of high dynamic range by their numbers in ITU-T H.273.
+HDR: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 
 
 class ProbeError(Exception):
@@ -36,6 +40,8 @@ class Probe:
         width, height: size of the video's frames in pixels as stated; 0 where the file does not say.
         delay_s: how long after the file's own start the video starts, in seconds.
         duration_s: length of the video in seconds; None where the file does not say or states nonsense.
+        streams: number of streams of any kind.
+        hdr: transfer function of a high dynamic range; "" for ordinary video.
     """
 
     video_index: int | None
@@ -44,15 +50,18 @@ class Probe:
     height: int
     delay_s: float
     duration_s: float | None
+    streams: int = 1
+    hdr: Literal["", "pq", "hlg"] = ""
 
 
-def probe(path: str, *, measure_duration: bool = False) -> Probe:
+def probe(path: str, *, measure_duration: bool = False, max_pixels: int = LARGEST_PICTURE) -> Probe:
     """Read the headers of a local file.
 
     Args:
         path: the file.
         measure_duration: where the duration is unknown, read the times of all packets of a file of moderate
             size.
+        max_pixels: larger pictures are not decoded; their stated size is returned.
 
     Raises:
         ProbeError: not a video container, or a kind that is not read; the message is one short line.
@@ -61,11 +70,11 @@ def probe(path: str, *, measure_duration: bool = False) -> Probe:
     import av.logging
 
     av.logging.set_level(av.logging.PANIC)
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(max_pixels)}
     try:
         size = os.stat(path).st_size
         with av.open(f"file:{path}", options=options, timeout=OPEN_TIMEOUT_S, metadata_errors="replace") as container:
-            found = _describe(container, size)
+            found = describe(container, size)
             index = found.video_index
             if measure_duration and index is not None and found.duration_s is None and size <= LARGEST_SCAN_BYTES:
                 return replace(found, duration_s=_measured(container, index))
@@ -77,7 +86,8 @@ def probe(path: str, *, measure_duration: bool = False) -> Probe:
         raise ProbeError(short_reason(f"cannot be opened: {message}", path)) from error
 
 
-def _describe(container: "InputContainer", size: int) -> Probe:
+def describe(container: "InputContainer", size: int) -> Probe:
+    """What an open container of `size` bytes holds."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -102,6 +112,8 @@ def _describe(container: "InputContainer", size: int) -> Probe:
         height=0 if video is None else video.height,
         delay_s=delay,
         duration_s=duration,
+        streams=len(container.streams),
+        hdr="" if video is None else HDR.get(int(video.codec_context.color_trc), ""),
     )
 
 
