@@ -176,7 +176,7 @@ def _command(
         # Before frames are dropped and lines scaled; frames that are not flagged as interlaced pass unchanged.
         picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
     rounding = {"round": "up", "eof_action": "pass"} if last_resort else {"round": "near", "eof_action": "round"}
-    picture = picture.filter("fps", fps=repr(settings.frame_rate), start_time=0, **rounding)
+    picture = picture.filter("fps", fps=repr(settings.frame_rate), **rounding)
     picture = _fitted(picture, settings, found.hdr)
     outputs = [
         ffmpeg.output(
@@ -184,7 +184,10 @@ def _command(
             "pipe:1",
             format="rawvideo",
             pix_fmt="rgb24",
-            **{"frames:v": count, "fps_mode": "passthrough"},
+            r=repr(settings.frame_rate),
+            # A late first frame is held from 0 on. The fps filter's start_time would do that, but begin anew where the
+            # pictures change their size and filters are set up again.
+            **{"frames:v": count, "fps_mode": "cfr"},
         )
     ]
     if sound_file is not None:

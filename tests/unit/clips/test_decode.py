@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 import stat
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,10 +70,15 @@ def test_pixels_that_are_not_square_are_taken_into_account(encode: Call, tmp_pat
     assert colour(plain, 16, 1) == RED
 
 
-def test_a_phone_video_is_turned_upright(encode: Call, ffmpeg: Callable[..., None], tmp_path: Path) -> None:
+def test_a_phone_video_is_turned_upright(encode: Call, tmp_path: Path) -> None:
     path = encode(tmp_path / "v.mp4", picture(32, RED, BLUE), 10)
-    ffmpeg("-display_rotation", "90", "-i", path, "-c", "copy", tmp_path / "turned.mp4")
-    frames = decode(tmp_path / "turned.mp4").frames
+    before, track, after = path.read_bytes().partition(b"tkhd")
+    upright, turned = (
+        struct.pack(">6i", *row) for row in ((1 << 16, 0, 0, 0, 1 << 16, 0), (0, -1 << 16, 0, 1 << 16, 0, 0))
+    )
+    assert upright in after
+    path.write_bytes(before + track + after.replace(upright, turned, 1))
+    frames = decode(path).frames
     # Counterclockwise by 90 degrees: the right half comes up.
     assert [colour(frames, 2, 16), colour(frames, 29, 16)] == [BLUE, RED]
 
@@ -84,9 +90,9 @@ def test_odd_sizes_and_deep_colours(
 ) -> None:
     if pixels == "yuv420p10le" and (width % 2 or height % 2):
         width, height = width + width % 2, height + height % 2
-    source = f"color=red:s={width}x{height}:r=10:d=0.5"
-    ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", pixels, "-c:v", "ffv1", tmp_path / "v.mkv")
-    found = decode(tmp_path / "v.mkv")
+    source = f"color=red:s=64x64:r=10:d=0.5,scale={width}:{height}"
+    ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", pixels, "-c:v", "rawvideo", tmp_path / "v.nut")
+    found = decode(tmp_path / "v.nut")
     assert (found.status, len(found.frames)) == ("ok", 5)
     assert colour(found.frames, 16, 16) == RED
 
@@ -241,6 +247,8 @@ def test_each_way_to_fail_has_its_status_and_a_short_reason(
         "none": decode(tmp_path / "none.mp4"),
         "folder": decode(tmp_path),
         "large": decode(small_video, max_pixels=1000),
+        "long": decode(small_video, max_bytes=1000),
+        "many": decode(small_video, max_streams=1),
         "late": decode(small_video, timeout_s=1e-6),
     }
     assert {name: result.status for name, result in found.items()} == {
@@ -250,6 +258,8 @@ def test_each_way_to_fail_has_its_status_and_a_short_reason(
         "none": "missing",
         "folder": "missing",
         "large": "over_limits",
+        "long": "over_limits",
+        "many": "over_limits",
         "late": "timed_out",
     }
     for result in found.values():

@@ -1,5 +1,6 @@
 """Pictures of every kind come out as a viewer would see them."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,3 +99,97 @@ def test_bright_highlights_keep_their_order(ffmpeg: Call, tmp_path: Path) -> Non
     seen = decode(hdr_video(ffmpeg, tmp_path, "smpte2084", light)).frames[0, 32, 8::16].mean(-1)
     assert np.all(np.diff(seen) >= 5), seen
     assert 200 < seen[1] < 245 < seen[3]
+
+
+def shown_by_ffmpeg(path: Path, filters: str, *options: str) -> np.ndarray:
+    """The frames of a plain ffmpeg command line, (T, 64, 64, 3)."""
+    command = [
+        ffmpeg_path(),
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-vf",
+        filters,
+        *options,
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
+    return np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.uint8).reshape(
+        -1, 64, 64, 3
+    )
+
+
+INTERLACED = {
+    "mp4": ("-c:v", "libx264", "-flags", "+ilme+ildct", "-crf", "10"),
+    "ts": ("-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-q:v", "2"),
+    "avi": ("-c:v", "mpeg4", "-flags", "+ilme+ildct", "-q:v", "2"),
+}
+
+
+@pytest.mark.parametrize("container", INTERLACED)
+def test_interlaced_frames_are_deinterlaced(ffmpeg: Call, tmp_path: Path, container: str) -> None:
+    """Else moving edges are combs, which a network takes for texture."""
+    source = "color=black:s=128x128:r=20:d=1.5,geq=lum='if(between(X-8*N,0,24),235,16)':cb=128:cr=128"
+    weave = ",tinterlace=interleave_top,setfield=tff"
+    path = tmp_path / f"v.{container}"
+    ffmpeg("-f", "lavfi", "-i", source + weave, "-pix_fmt", "yuv420p", *INTERLACED[container], "-fps_mode", "passthrough", path)
+    found = decode(path, width=128, height=128).frames
+    command = [
+        ffmpeg_path(),
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+    ]
+
+    def plain(*filters: str) -> np.ndarray:
+        out = subprocess.run([*command, *filters, "-"], check=True, capture_output=True).stdout
+        return np.frombuffer(out, np.uint8).reshape(-1, 128, 128, 3).astype(int)
+
+    woven, wanted = plain(), plain("-vf", "bwdif=mode=send_frame:deint=all")
+    assert len(found) == len(wanted) == len(woven)
+    assert np.abs(found - wanted).mean() < 1
+    combs = lambda frames: np.abs(np.diff(frames[2:-2].astype(int), axis=1)).mean()  # noqa: E731
+    assert combs(found) < 0.2 * combs(woven)
+
+
+def test_frames_that_are_not_flagged_are_left_alone(ffmpeg: Call, tmp_path: Path) -> None:
+    """Fine lines of an ordinary video look like two fields, and must stay."""
+    lines = "color=black:s=64x64:r=10:d=1,geq=lum='if(mod(Y+N,2),235,16)':cb=128:cr=128"
+    ffmpeg("-f", "lavfi", "-i", lines, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "1", tmp_path / "v.mp4")
+    wanted = shown_by_ffmpeg(tmp_path / "v.mp4", "scale=64:64:flags=bicubic+accurate_rnd+bitexact")
+    assert np.array_equal(decode(tmp_path / "v.mp4").frames, wanted)
+
+
+def test_the_largest_of_several_pictures_and_one_sound_are_taken(ffmpeg: Call, tmp_path: Path) -> None:
+    parts = ("color=red:s=32x32:r=10:d=1", "color=lime:s=64x64:r=10:d=1", "sine=440:d=1", "sine=880:d=1")
+    inputs = [word for part in parts for word in ("-f", "lavfi", "-i", part)]
+    maps = [word for k in range(4) for word in ("-map", str(k))]
+    ffmpeg(*inputs, *maps, "-c:v", "ffv1", "-c:a", "flac", tmp_path / "v.mkv")
+    found = decode(tmp_path / "v.mkv")
+    assert found.frames.shape[0] == 10
+    assert np.all(found.frames[..., 1] > 240)
+    assert found.sound.shape == (8000,)
+
+
+def test_a_picture_size_that_changes_midway_costs_no_time(ffmpeg: Call, tmp_path: Path) -> None:
+    """Broadcasts switch between formats; each moment keeps its place."""
+    for number, size in enumerate(("64x64", "96x96")):
+        level = f"color=0x{'404040' if number == 0 else 'c0c0c0'}:s={size}:r=10:d=1"
+        ffmpeg("-f", "lavfi", "-i", level, "-c:v", "mpeg2video", "-output_ts_offset", number, tmp_path / f"{number}.ts")
+    joined = tmp_path / "v.ts"
+    joined.write_bytes((tmp_path / "0.ts").read_bytes() + (tmp_path / "1.ts").read_bytes())
+    levels = decode(joined).frames.mean((1, 2, 3)).round(-1)
+    assert len(levels) in (19, 20, 21)
+    assert np.all(levels[:8] < 90), levels
+    assert np.all(levels[11:] > 170), levels
