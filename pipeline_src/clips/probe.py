@@ -8,6 +8,7 @@ from pipeline_src.clips.rows import short_reason
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 # Containers of one self-contained file. Playlists and other lists of files or addresses (hls, dash, concat,
 # sdp, imf, image sequences) are not among them: a file must not make ffmpeg open anything but itself.
@@ -92,7 +93,8 @@ def describe(container: "InputContainer", size: int) -> Probe:
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [stream for stream in container.streams.video if not stream.disposition & still]
-    video = max(videos, key=lambda stream: stream.width * stream.height) if videos else None
+    video = max(videos, key=_area) if videos else None
+    context = video.codec_context if video is not None else None
     audio = container.streams.best("audio")
     delay = 0.0
     duration = None
@@ -108,13 +110,18 @@ def describe(container: "InputContainer", size: int) -> Probe:
     return Probe(
         video_index=None if video is None else video.index,
         audio_index=None if audio is None else audio.index,
-        width=0 if video is None else video.width,
-        height=0 if video is None else video.height,
+        width=context.width if context is not None else 0,
+        height=context.height if context is not None else 0,
         delay_s=delay,
         duration_s=duration,
         streams=len(container.streams),
-        hdr="" if video is None else HDR.get(int(video.codec_context.color_trc), ""),
+        hdr=HDR.get(int(context.color_trc), "") if context is not None else "",
     )
+
+
+def _area(video: "VideoStream") -> int:
+    context = video.codec_context  # None where no such codec is known.
+    return context.width * context.height if context is not None else 0
 
 
 def _measured(container: "InputContainer", index: int) -> float | None:

@@ -136,7 +136,18 @@ def test_interlaced_frames_are_deinterlaced(ffmpeg: Call, tmp_path: Path, contai
     source = "color=black:s=128x128:r=20:d=1.5,geq=lum='if(between(X-8*N,0,24),235,16)':cb=128:cr=128"
     weave = ",tinterlace=interleave_top,setfield=tff"
     path = tmp_path / f"v.{container}"
-    ffmpeg("-f", "lavfi", "-i", source + weave, "-pix_fmt", "yuv420p", *INTERLACED[container], "-fps_mode", "passthrough", path)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        source + weave,
+        "-pix_fmt",
+        "yuv420p",
+        *INTERLACED[container],
+        "-fps_mode",
+        "passthrough",
+        path,
+    )
     found = decode(path, width=128, height=128).frames
     command = [
         ffmpeg_path(),
