@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.decoding import compare_decoding
+
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
 VIDEOS = 60
@@ -161,6 +163,7 @@ def main() -> None:
             ours, floor, run, run_floor = prepare(folder)
             first, second, times = ratio(run, run_floor)
             print(f"{ours:50} {floor:50} {first:8.2f} {second:8.2f} {times:6.2f}", flush=True)
+        compare_decoding(folder / "decoding")
 
 
 if __name__ == "__main__":
