@@ -1,4 +1,4 @@
-"""High dynamic range to the standard one, with filters that every build of ffmpeg has (zscale and tonemap are optional).
+"""High dynamic range to the standard one, with filters that every build of ffmpeg has (zscale is optional).
 
     PQ or HLG --EOTF--> light of 0 to 1,000 cd/m2 --matrix--> BT.709 primaries --tone curve, BT.1886--> 8 bits
 
@@ -15,9 +15,11 @@ PRIMARIES = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -
 CODE = "val/maxval"
 # SMPTE ST 2084, equation 4.1, as a fraction of PEAK.
 _POWER = f"pow({CODE},{32 / 2523!r})"
-PQ = f"{10_000 / PEAK!r}*pow(max({_POWER}-{107 / 128!r},0)/({2413 / 128!r}-{2392 / 128!r}*{_POWER}),{8192 / 1305!r})"
-# ITU-R BT.2100 table 5: inverse OETF, then the OOTF of a display of 1,000 cd/m2. That multiplies by luminance^0.2, which
-# no table per channel can: channel^1.2 is right for greys and strengthens colours 1.2 times, which mixing takes back.
+_RATIO = f"max({_POWER}-{107 / 128!r},0)/({2413 / 128!r}-{2392 / 128!r}*{_POWER})"
+PQ = f"{10_000 / PEAK!r}*pow({_RATIO},{8192 / 1305!r})"
+# ITU-R BT.2100 table 5: inverse OETF, then the OOTF of a display of 1,000 cd/m2. That multiplies by luminance^0.2,
+# which no table per channel can: channel^1.2 is right for greys and strengthens colours 1.2 times, which mixing with
+# the luminance takes back.
 OOTF = 1.2
 HLG = f"pow(if(lte({CODE},0.5),{CODE}*{CODE}/3,(exp(({CODE}-0.55991073)/0.17883277)+0.28466892)/12),{OOTF})"
 LUMINANCE = (0.2627, 0.6780, 0.0593)
