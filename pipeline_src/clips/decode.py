@@ -1,13 +1,15 @@
 """Videos to frames of constant rate and size and to mono sound on the same clock, one ffmpeg per clip."""
 
+import mmap
 import os
+import select
 import subprocess
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,6 @@ from pipeline_src.settings.clips import DecodeSettings
 # ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
 READ_MARGIN_S = 1.0
 LARGEST_MESSAGE = 8192
-PIPE_BYTES = 1 << 20
 # The deinterlacer refuses pictures with fewer lines.
 LEAST_INTERLACED = 4
 
@@ -124,21 +125,23 @@ def _attempt(
     last_resort: bool,
 ) -> Decoded:
     limit = settings.max_duration_s if task.duration_s is None else min(task.duration_s, settings.max_duration_s)
-    count = max(1, round(limit * settings.frame_rate))
-    with tempfile.TemporaryDirectory(prefix="decode-") as scratch:
-        sound_file = os.path.join(scratch, "sound.s16le") if with_sound and found.audio_index is not None else None
-        command = _command(task, found, settings, binary, limit, count, sound_file, last_resort=last_resort)
-        frames, message, late = _run(command, (count, settings.height, settings.width, 3), deadline)
+    shape = (max(1, round(limit * settings.frame_rate)), settings.height, settings.width, 3)
+    with ExitStack() as stack:
+        pictures = stack.enter_context(_memory_file())
+        sounds = stack.enter_context(_memory_file()) if with_sound and found.audio_index is not None else None
+        command = _command(task, found, settings, binary, limit, shape[0], pictures, sounds, last_resort=last_resort)
+        message, late = _run(command, [pictures] if sounds is None else [pictures, sounds], deadline)
         if "No space left on device" in message:
             folder = tempfile.gettempdir()
-            raise DiskFullError(f"{folder}: no disk space left for the sound of a clip; free some or set TMPDIR")
+            raise DiskFullError(f"{folder}: no disk space left for a decoded clip; free some or set TMPDIR")
         if late:
             return _failed("timed_out", f"longer than decode.timeout_s {settings.timeout_s:g}", settings)
+        frames = _read_frames(pictures, shape)
         if not len(frames):
             reason = short_reason(message, task.path) or f"no frame from {task.start_s:g} s on"
             return _failed("undecodable", reason, settings)
         samples = round(len(frames) / settings.frame_rate * settings.sound_rate)
-        return Decoded("ok", "", frames, _read_sound(sound_file, samples))
+        return Decoded("ok", "", frames, _read_sound(sounds, samples))
 
 
 def _command(
@@ -148,7 +151,8 @@ def _command(
     binary: str,
     limit: float,
     count: int,
-    sound_file: str | None,
+    pictures: int,
+    sounds: int | None,
     *,
     last_resort: bool,
 ) -> list[str]:
@@ -181,7 +185,7 @@ def _command(
     outputs = [
         ffmpeg.output(
             picture,
-            "pipe:1",
+            f"pipe:{pictures}",
             format="rawvideo",
             pix_fmt="rgb24",
             r=repr(settings.frame_rate),
@@ -190,14 +194,14 @@ def _command(
             **{"frames:v": count, "fps_mode": "cfr"},
         )
     ]
-    if sound_file is not None:
+    if sounds is not None:
         sound = source[str(found.audio_index)]
         if shift:
             sound = sound.filter("asetpts", f"PTS-{shift:.6f}/TB")
         # first_pts=0 fills a late start with silence and cuts what comes before the clip; async=1 fills gaps.
         sound = sound.filter("aresample", settings.sound_rate, **{"async": 1, "first_pts": 0})
         sound = sound.filter("aformat", sample_fmts="s16", channel_layouts="mono")
-        outputs.append(ffmpeg.output(sound, f"file:{sound_file}", format="s16le", t=f"{limit:.6f}"))
+        outputs.append(ffmpeg.output(sound, f"pipe:{sounds}", format="s16le", t=f"{limit:.6f}"))
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     front = [
         binary,
@@ -231,71 +235,67 @@ def _fitted(picture: Any, settings: DecodeSettings, hdr: str) -> Any:
     return picture.filter("format", "rgb24")
 
 
-def _run(command: list[str], shape: tuple[int, ...], deadline: float) -> tuple[np.ndarray, str, bool]:
-    """Run ffmpeg and read at most shape[0] frames.
+@contextmanager
+def _memory_file() -> Iterator[int]:
+    """Descriptor of a file without a name for what ffmpeg decodes: a pipe would wake both sides for every frame."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("decoded")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno()
+
+
+def _run(command: list[str], outputs: list[int], deadline: float) -> tuple[str, bool]:
+    """Run ffmpeg, which writes to the descriptors `outputs`.
 
     Returns:
-        The frames that came, ffmpeg's first messages, and whether the deadline passed.
+        ffmpeg's first messages, and whether the deadline passed.
     """
-    frames = np.empty(shape, np.uint8)  # Pages that no frame reaches are never touched.
-    view = frames.reshape(-1).data
     process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        pipesize=PIPE_BYTES,
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=outputs
     )
-    assert process.stdout is not None
     assert process.stderr is not None
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        process.kill()
-
-    messages: list[bytes] = []
-    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), stop)
-    drain = threading.Thread(target=_drain, args=(process.stderr, messages), daemon=True)
-    watchdog.start()
-    drain.start()
-    filled = 0
+    message = b""
+    late = False
     try:
-        while filled < len(view):
-            got = process.stdout.readinto(view[filled:])  # type: ignore[attr-defined]
-            if not got:
+        ready = select.poll()
+        ready.register(process.stderr)
+        while not late:
+            late = not ready.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            piece = b"" if late else os.read(process.stderr.fileno(), 65536)
+            if not piece:
                 break
-            filled += got
-        # The sound may still be on its way: wait for the end, without taking more pictures.
-        while process.stdout.read(PIPE_BYTES):
-            pass
-        process.wait()
+            # The first messages say what is wrong; a broken file can make ffmpeg write millions.
+            message += piece[: LARGEST_MESSAGE - len(message)]
+        if not late:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        late = True
     finally:
-        watchdog.cancel()
         process.kill()
         process.wait()
-        drain.join()
-        process.stdout.close()
         process.stderr.close()
-    whole = filled // int(np.prod(shape[1:]))
-    return frames[:whole], b"".join(messages).decode(errors="replace"), late.is_set()
+    return message.decode(errors="replace"), late
 
 
-def _drain(stream: Any, messages: list[bytes]) -> None:
-    """Keep the first messages and let go of the rest: a broken file can make ffmpeg write millions."""
-    kept = 0
-    while piece := stream.read(65536):
-        if kept < LARGEST_MESSAGE:
-            messages.append(piece[: LARGEST_MESSAGE - kept])
-            kept += len(messages[-1])
+def _read_frames(file: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The whole frames of a file of raw ones, at most shape[0], as a view of the file's memory."""
+    size = int(np.prod(shape[1:]))
+    whole = min(shape[0], os.fstat(file).st_size // size)
+    if not whole:
+        return np.zeros((0, *shape[1:]), np.uint8)
+    return np.frombuffer(mmap.mmap(file, whole * size), np.uint8).reshape(whole, *shape[1:])
 
 
-def _read_sound(path: str | None, samples: int) -> np.ndarray:
+def _read_sound(file: int | None, samples: int) -> np.ndarray:
     """The sound, cut or filled with silence to `samples`; empty where nothing was decoded."""
-    if path is None or not os.path.exists(path):
+    if file is None:
         return np.zeros(0, np.int16)
-    sound = np.fromfile(path, "<i2", count=samples).astype(np.int16, copy=False)
+    sound = np.frombuffer(os.pread(file, samples * 2, 0), "<i2").astype(np.int16)
     if not len(sound) or int(np.abs(sound.astype(np.int32)).max()) <= 1:
         return np.zeros(0, np.int16)  # No track, or a muted one: networks must not learn from silence.
     return np.pad(sound, (0, samples - len(sound)))
