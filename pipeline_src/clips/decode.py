@@ -8,9 +8,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from pipeline_src.settings.clips import DecodeSettings
 # ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
 READ_MARGIN_S = 1.0
 LARGEST_MESSAGE = 8192
+# Tasks in hand beyond those that run, so that threads go on while a shard is written.
+SPARE_TASKS = 2
+HELD_BYTES = 128 << 20
 # The deinterlacer refuses pictures with fewer lines.
 LEAST_INTERLACED = 4
 
@@ -61,18 +65,29 @@ def decode_all(
 ) -> Iterator[Decoded]:
     """Decode clips with `threads` at a time and yield them in order.
 
-    At most threads + 1 decoded clips are held at once, so memory stays steady whatever the number of tasks.
+    Those behind a slow clip go on meanwhile, until finished ones that wait for it hold HELD_BYTES: memory stays steady
+    whatever the number of tasks.
     """
     binary = ffmpeg_path()
+    source = iter(tasks)
     waiting: deque[Future[Decoded]] = deque()
+    more = True
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for task in tasks:
-                waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
-                if len(waiting) > threads:
+            while True:
+                finished = [future for future in waiting if future.done()]
+                held = sum(future.result().frames.nbytes for future in finished)
+                room = threads + SPARE_TASKS - (len(waiting) - len(finished)) if held < HELD_BYTES else 0
+                for task in islice(source, room) if more else ():
+                    waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
+                    room -= 1
+                more = more and room <= 0
+                if not waiting:
+                    return
+                if waiting[0].done():
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                else:
+                    wait([future for future in waiting if not future.done()], return_when=FIRST_COMPLETED)
         finally:
             for future in waiting:
                 future.cancel()

@@ -18,7 +18,7 @@ from pipeline_src.clips.ffmpeg import ffmpeg_path
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real"
 ROUNDS = 3
-CLIPS, WIDE_CLIPS, SHARD = 256, 24, 1000
+CLIPS, WIDE_CLIPS, SHARD = 256, 48, 1000
 CORES = len(os.sched_getaffinity(0))
 SETTINGS = {"frame_rate": 12, "height": 128, "width": 128}
 # What the stage does to a picture: even frames, a square cut from the middle, 128x128 RGB.
@@ -69,7 +69,7 @@ def wide_clips(folder: Path) -> tuple[str, list[Clip]]:
         return "built-in world", encode(folder, "1280x720", WIDE_CLIPS)
     names = (("vid_h264.mp4", 13.5), ("big_buck_bunny_0_30.webm", 30.0))
     pieces = [piece for name, length in names for piece in sections(REAL / "long" / name, length, 4.0)]
-    return "long", (pieces * 3)[:WIDE_CLIPS]
+    return "long", (pieces * WIDE_CLIPS)[:WIDE_CLIPS]
 
 
 def stage(folder: Path, clips: Sequence[Clip]) -> list[str]:

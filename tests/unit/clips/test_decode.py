@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline_src.clips.decode import Decoded, DecodeTask, decode_all, decode_clip
+from pipeline_src.clips.decode import SPARE_TASKS, Decoded, DecodeTask, decode_all, decode_clip
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import Probe, ProbeError, probe
 from pipeline_src.clips.rows import ClipRow, StatusRow, plan_text, write_status
@@ -279,8 +279,12 @@ def test_an_ffmpeg_that_hangs_is_killed_at_the_deadline(small_video: Path, tmp_p
     assert time.monotonic() - started < 10
 
 
-def test_results_come_in_order_and_only_a_few_wait(small_video: Path) -> None:
-    """Memory stays steady: tasks are taken only as their results are."""
+@pytest.mark.parametrize("held", [1, 1 << 30])
+def test_results_come_in_order_and_only_a_few_wait(
+    small_video: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """Memory stays steady: tasks are taken only as their results are, or while those are small."""
+    monkeypatch.setattr("pipeline_src.clips.decode.HELD_BYTES", held)
     taken = []
 
     def tasks() -> Iterator[DecodeTask]:
@@ -291,8 +295,24 @@ def test_results_come_in_order_and_only_a_few_wait(small_video: Path) -> None:
     lengths = []
     for result in decode_all(tasks(), DecodeSettings(frame_rate=10, height=16, width=16), 2):
         lengths.append(len(result.frames))
-        assert len(taken) <= len(lengths) + 2 + 1
+        assert held > 1 or len(taken) <= len(lengths) + 2 + SPARE_TASKS
     assert lengths == [1 + k % 5 for k in range(12)]
+    assert taken == list(range(12))
+
+
+def test_a_slow_clip_holds_up_only_itself(small_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every thread waits for the slowest of a few clips."""
+    program, log = tmp_path / "ffmpeg", tmp_path / "log"
+    (tmp_path / "slow.mp4").write_bytes(small_video.read_bytes())
+    script = f'#!/bin/sh\ncase "$*" in *slow*) sleep 1;; *) echo x >> {log};; esac\nexec {ffmpeg_path()} "$@"\n'
+    program.write_text(script)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr("pipeline_src.clips.decode.ffmpeg_path", lambda: str(program))
+    paths = [tmp_path / "slow.mp4", *[small_video] * 8]
+    results = decode_all([DecodeTask(str(path), 0.0, 0.2) for path in paths], DecodeSettings(height=16, width=16), 2)
+    assert next(results).status == "ok"
+    assert log.read_text().count("x") >= 6
+    assert all(result.status == "ok" for result in results)
 
 
 def write_inputs(tmp_path: Path, video: Path) -> None:
