@@ -1,18 +1,22 @@
 """Videos to frames of constant rate and size and to mono sound on the same clock, one ffmpeg per clip."""
 
+import mmap
 import os
+import select
 import subprocess
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from pipeline_src.clips.dynamic_range import standard_range
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
 from pipeline_src.clips.rows import Status, short_reason
@@ -22,7 +26,11 @@ from pipeline_src.settings.clips import DecodeSettings
 # ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
 READ_MARGIN_S = 1.0
 LARGEST_MESSAGE = 8192
-PIPE_BYTES = 1 << 20
+# Tasks in hand beyond those that run, so that threads go on while a shard is written.
+SPARE_TASKS = 2
+HELD_BYTES = 128 << 20
+# The deinterlacer refuses pictures with fewer lines.
+LEAST_INTERLACED = 4
 
 
 @dataclass(frozen=True)
@@ -57,18 +65,29 @@ def decode_all(
 ) -> Iterator[Decoded]:
     """Decode clips with `threads` at a time and yield them in order.
 
-    At most threads + 1 decoded clips are held at once, so memory stays steady whatever the number of tasks.
+    Those behind a slow clip go on meanwhile, until finished ones that wait for it hold HELD_BYTES: memory stays steady
+    whatever the number of tasks.
     """
     binary = ffmpeg_path()
+    source = iter(tasks)
     waiting: deque[Future[Decoded]] = deque()
+    more = True
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for task in tasks:
-                waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
-                if len(waiting) > threads:
+            while True:
+                finished = [future for future in waiting if future.done()]
+                held = sum(future.result().frames.nbytes for future in finished)
+                room = threads + SPARE_TASKS - (len(waiting) - len(finished)) if held < HELD_BYTES else 0
+                for task in islice(source, room) if more else ():
+                    waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
+                    room -= 1
+                more = more and room <= 0
+                if not waiting:
+                    return
+                if waiting[0].done():
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                else:
+                    wait([future for future in waiting if not future.done()], return_when=FIRST_COMPLETED)
         finally:
             for future in waiting:
                 future.cancel()
@@ -85,10 +104,16 @@ def decode_clip(task: DecodeTask, settings: DecodeSettings, binary: str, *, with
     """
     if not os.path.isfile(task.path):
         return _failed("missing", "no such file", settings)
+    size = os.path.getsize(task.path)
+    if size > settings.max_bytes:
+        return _failed("over_limits", f"{size} bytes, more than decode.max_bytes {settings.max_bytes}", settings)
     try:
-        found = probe(task.path)
+        found = probe(task.path, max_pixels=settings.max_pixels)
     except ProbeError as error:
         return _failed("undecodable", str(error), settings)
+    if found.streams > settings.max_streams:
+        reason = f"{found.streams} streams, more than decode.max_streams {settings.max_streams}"
+        return _failed("over_limits", reason, settings)
     if found.video_index is None:
         return _failed("no_video", "the file has no video stream", settings)
     if found.width * found.height > settings.max_pixels:
@@ -115,21 +140,23 @@ def _attempt(
     last_resort: bool,
 ) -> Decoded:
     limit = settings.max_duration_s if task.duration_s is None else min(task.duration_s, settings.max_duration_s)
-    count = max(1, round(limit * settings.frame_rate))
-    with tempfile.TemporaryDirectory(prefix="decode-") as scratch:
-        sound_file = os.path.join(scratch, "sound.s16le") if with_sound and found.audio_index is not None else None
-        command = _command(task, found, settings, binary, limit, count, sound_file, last_resort=last_resort)
-        frames, message, late = _run(command, (count, settings.height, settings.width, 3), deadline)
+    shape = (max(1, round(limit * settings.frame_rate)), settings.height, settings.width, 3)
+    with ExitStack() as stack:
+        pictures = stack.enter_context(_memory_file())
+        sounds = stack.enter_context(_memory_file()) if with_sound and found.audio_index is not None else None
+        command = _command(task, found, settings, binary, limit, shape[0], pictures, sounds, last_resort=last_resort)
+        message, late = _run(command, [pictures] if sounds is None else [pictures, sounds], deadline)
         if "No space left on device" in message:
             folder = tempfile.gettempdir()
-            raise DiskFullError(f"{folder}: no disk space left for the sound of a clip; free some or set TMPDIR")
+            raise DiskFullError(f"{folder}: no disk space left for a decoded clip; free some or set TMPDIR")
         if late:
             return _failed("timed_out", f"longer than decode.timeout_s {settings.timeout_s:g}", settings)
+        frames = _read_frames(pictures, shape)
         if not len(frames):
             reason = short_reason(message, task.path) or f"no frame from {task.start_s:g} s on"
             return _failed("undecodable", reason, settings)
         samples = round(len(frames) / settings.frame_rate * settings.sound_rate)
-        return Decoded("ok", "", frames, _read_sound(sound_file, samples))
+        return Decoded("ok", "", frames, _read_sound(sounds, samples))
 
 
 def _command(
@@ -139,7 +166,8 @@ def _command(
     binary: str,
     limit: float,
     count: int,
-    sound_file: str | None,
+    pictures: int,
+    sounds: int | None,
     *,
     last_resort: bool,
 ) -> list[str]:
@@ -163,26 +191,32 @@ def _command(
     picture = source[str(found.video_index)]
     if shift:
         picture = picture.filter("setpts", f"PTS-{shift:.6f}/TB")
+    if min(found.width, found.height) >= LEAST_INTERLACED and not last_resort:
+        # Before frames are dropped and lines scaled; frames that are not flagged as interlaced pass unchanged.
+        picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
     rounding = {"round": "up", "eof_action": "pass"} if last_resort else {"round": "near", "eof_action": "round"}
-    picture = picture.filter("fps", fps=repr(settings.frame_rate), start_time=0, **rounding)
-    picture = _fitted(picture, settings)
+    picture = picture.filter("fps", fps=repr(settings.frame_rate), **rounding)
+    picture = _fitted(picture, settings, found.hdr)
     outputs = [
         ffmpeg.output(
             picture,
-            "pipe:1",
+            f"pipe:{pictures}",
             format="rawvideo",
             pix_fmt="rgb24",
-            **{"frames:v": count, "fps_mode": "passthrough"},
+            r=repr(settings.frame_rate),
+            # A late first frame is held from 0 on. The fps filter's start_time would do that, but begin anew where the
+            # pictures change their size and filters are set up again.
+            **{"frames:v": count, "fps_mode": "cfr"},
         )
     ]
-    if sound_file is not None:
+    if sounds is not None:
         sound = source[str(found.audio_index)]
         if shift:
             sound = sound.filter("asetpts", f"PTS-{shift:.6f}/TB")
         # first_pts=0 fills a late start with silence and cuts what comes before the clip; async=1 fills gaps.
         sound = sound.filter("aresample", settings.sound_rate, **{"async": 1, "first_pts": 0})
         sound = sound.filter("aformat", sample_fmts="s16", channel_layouts="mono")
-        outputs.append(ffmpeg.output(sound, f"file:{sound_file}", format="s16le", t=f"{limit:.6f}"))
+        outputs.append(ffmpeg.output(sound, f"pipe:{sounds}", format="s16le", t=f"{limit:.6f}"))
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     front = [
         binary,
@@ -198,7 +232,7 @@ def _command(
     return [str(part) for part in graph.compile(cmd=front)]
 
 
-def _fitted(picture: Any, settings: DecodeSettings) -> Any:
+def _fitted(picture: Any, settings: DecodeSettings, hdr: str) -> Any:
     """Cut to the target's proportions, taking pixels that are not square into account, then scale.
 
     Cutting first keeps every intermediate picture smaller than the source, whatever a file states.
@@ -208,75 +242,75 @@ def _fitted(picture: Any, settings: DecodeSettings) -> Any:
         picture = picture.filter(
             "crop", w=f"max(1,min(iw,ih*{aspect}/sar))", h=f"max(1,min(ih,iw*sar/({aspect})))", exact=1
         )
-    picture = picture.filter("scale", settings.width, settings.height, flags="bicubic+accurate_rnd+bitexact")
+    colours = {"in_color_matrix": "bt2020"} if hdr else {}
+    scaling = "bicubic+accurate_rnd+bitexact"
+    picture = picture.filter("scale", settings.width, settings.height, flags=scaling, **colours)
+    if hdr:
+        picture = standard_range(picture, hdr)
     return picture.filter("format", "rgb24")
 
 
-def _run(command: list[str], shape: tuple[int, ...], deadline: float) -> tuple[np.ndarray, str, bool]:
-    """Run ffmpeg and read at most shape[0] frames.
+@contextmanager
+def _memory_file() -> Iterator[int]:
+    """Descriptor of a file without a name for what ffmpeg decodes: a pipe would wake both sides for every frame."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("decoded")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno()
+
+
+def _run(command: list[str], outputs: list[int], deadline: float) -> tuple[str, bool]:
+    """Run ffmpeg, which writes to the descriptors `outputs`.
 
     Returns:
-        The frames that came, ffmpeg's first messages, and whether the deadline passed.
+        ffmpeg's first messages, and whether the deadline passed.
     """
-    frames = np.empty(shape, np.uint8)  # Pages that no frame reaches are never touched.
-    view = frames.reshape(-1).data
     process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        pipesize=PIPE_BYTES,
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=outputs
     )
-    assert process.stdout is not None
     assert process.stderr is not None
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        process.kill()
-
-    messages: list[bytes] = []
-    watchdog = threading.Timer(max(0.0, deadline - time.monotonic()), stop)
-    drain = threading.Thread(target=_drain, args=(process.stderr, messages), daemon=True)
-    watchdog.start()
-    drain.start()
-    filled = 0
+    message = b""
+    late = False
     try:
-        while filled < len(view):
-            got = process.stdout.readinto(view[filled:])  # type: ignore[attr-defined]
-            if not got:
+        ready = select.poll()
+        ready.register(process.stderr)
+        while not late:
+            late = not ready.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            piece = b"" if late else os.read(process.stderr.fileno(), 65536)
+            if not piece:
                 break
-            filled += got
-        # The sound may still be on its way: wait for the end, without taking more pictures.
-        while process.stdout.read(PIPE_BYTES):
-            pass
-        process.wait()
+            # The first messages say what is wrong; a broken file can make ffmpeg write millions.
+            message += piece[: LARGEST_MESSAGE - len(message)]
+        if not late:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        late = True
     finally:
-        watchdog.cancel()
         process.kill()
         process.wait()
-        drain.join()
-        process.stdout.close()
         process.stderr.close()
-    whole = filled // int(np.prod(shape[1:]))
-    return frames[:whole], b"".join(messages).decode(errors="replace"), late.is_set()
+    return message.decode(errors="replace"), late
 
 
-def _drain(stream: Any, messages: list[bytes]) -> None:
-    """Keep the first messages and let go of the rest: a broken file can make ffmpeg write millions."""
-    kept = 0
-    while piece := stream.read(65536):
-        if kept < LARGEST_MESSAGE:
-            messages.append(piece[: LARGEST_MESSAGE - kept])
-            kept += len(messages[-1])
+def _read_frames(file: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The whole frames of a file of raw ones, at most shape[0], as a view of the file's memory."""
+    size = int(np.prod(shape[1:]))
+    whole = min(shape[0], os.fstat(file).st_size // size)
+    if not whole:
+        return np.zeros((0, *shape[1:]), np.uint8)
+    return np.frombuffer(mmap.mmap(file, whole * size), np.uint8).reshape(whole, *shape[1:])
 
 
-def _read_sound(path: str | None, samples: int) -> np.ndarray:
+def _read_sound(file: int | None, samples: int) -> np.ndarray:
     """The sound, cut or filled with silence to `samples`; empty where nothing was decoded."""
-    if path is None or not os.path.exists(path):
+    if file is None:
         return np.zeros(0, np.int16)
-    sound = np.fromfile(path, "<i2", count=samples).astype(np.int16, copy=False)
+    sound = np.frombuffer(os.pread(file, samples * 2, 0), "<i2").astype(np.int16)
     if not len(sound) or int(np.abs(sound.astype(np.int32)).max()) <= 1:
         return np.zeros(0, np.int16)  # No track, or a muted one: networks must not learn from silence.
     return np.pad(sound, (0, samples - len(sound)))

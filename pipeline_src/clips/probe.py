@@ -2,12 +2,13 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline_src.clips.rows import short_reason
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 # Containers of one self-contained file. Playlists and other lists of files or addresses (hls, dash, concat,
 # sdp, imf, image sequences) are not among them: a file must not make ffmpeg open anything but itself.
@@ -20,6 +21,10 @@ OPEN_TIMEOUT_S = 20.0
 # A file with fewer bits a second than this over its stated duration states it wrongly.
 LEAST_BITS_PER_SECOND = 500
 LARGEST_SCAN_BYTES = 200_000_000
+# Opening a file decodes its first pictures: no larger ones, whatever the file states.
+LARGEST_PICTURE = 8192 * 4320
+# Transfer functions of high dynamic range by their numbers in ITU-T H.273.
+HDR: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 
 
 class ProbeError(Exception):
@@ -36,6 +41,8 @@ class Probe:
         width, height: size of the video's frames in pixels as stated; 0 where the file does not say.
         delay_s: how long after the file's own start the video starts, in seconds.
         duration_s: length of the video in seconds; None where the file does not say or states nonsense.
+        streams: number of streams of any kind.
+        hdr: transfer function of a high dynamic range; "" for ordinary video.
     """
 
     video_index: int | None
@@ -44,15 +51,18 @@ class Probe:
     height: int
     delay_s: float
     duration_s: float | None
+    streams: int = 1
+    hdr: Literal["", "pq", "hlg"] = ""
 
 
-def probe(path: str, *, measure_duration: bool = False) -> Probe:
+def probe(path: str, *, measure_duration: bool = False, max_pixels: int = LARGEST_PICTURE) -> Probe:
     """Read the headers of a local file.
 
     Args:
         path: the file.
         measure_duration: where the duration is unknown, read the times of all packets of a file of moderate
             size.
+        max_pixels: larger pictures are not decoded; their stated size is returned.
 
     Raises:
         ProbeError: not a video container, or a kind that is not read; the message is one short line.
@@ -61,7 +71,7 @@ def probe(path: str, *, measure_duration: bool = False) -> Probe:
     import av.logging
 
     av.logging.set_level(av.logging.PANIC)
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(max_pixels)}
     try:
         size = os.stat(path).st_size
         with av.open(f"file:{path}", options=options, timeout=OPEN_TIMEOUT_S, metadata_errors="replace") as container:
@@ -83,7 +93,8 @@ def describe(container: "InputContainer", size: int) -> Probe:
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [stream for stream in container.streams.video if not stream.disposition & still]
-    video = max(videos, key=lambda stream: stream.width * stream.height) if videos else None
+    video = max(videos, key=_area) if videos else None
+    context = video.codec_context if video is not None else None
     audio = container.streams.best("audio")
     delay = 0.0
     duration = None
@@ -99,11 +110,18 @@ def describe(container: "InputContainer", size: int) -> Probe:
     return Probe(
         video_index=None if video is None else video.index,
         audio_index=None if audio is None else audio.index,
-        width=0 if video is None else video.width,
-        height=0 if video is None else video.height,
+        width=context.width if context is not None else 0,
+        height=context.height if context is not None else 0,
         delay_s=delay,
         duration_s=duration,
+        streams=len(container.streams),
+        hdr=HDR.get(int(context.color_trc), "") if context is not None else "",
     )
+
+
+def _area(video: "VideoStream") -> int:
+    context = video.codec_context  # None where no such codec is known.
+    return context.width * context.height if context is not None else 0
 
 
 def _measured(container: "InputContainer", index: int) -> float | None:

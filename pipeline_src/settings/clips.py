@@ -190,4 +190,6 @@ class DecodeSettings(Settings):
     sound_rate: int = Field(16_000, ge=4000, le=48_000, description="samples per second of the mono sound")
     max_duration_s: float = Field(600.0, gt=0, description="longer clips are cut to this")
     max_pixels: int = Field(8192 * 4320, ge=1, description="videos with more pixels a frame are refused")
+    max_bytes: int = Field(20_000_000_000, ge=1, description="larger files are refused")
+    max_streams: int = Field(64, ge=1, description="files with more streams are refused")
     timeout_s: float = Field(300.0, gt=0, description="longest time that ffmpeg may take for one clip in seconds")

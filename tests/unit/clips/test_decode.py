@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 import stat
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline_src.clips.decode import Decoded, DecodeTask, decode_all, decode_clip
+from pipeline_src.clips.decode import SPARE_TASKS, Decoded, DecodeTask, decode_all, decode_clip
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import Probe, ProbeError, probe
 from pipeline_src.clips.rows import ClipRow, StatusRow, plan_text, write_status
@@ -69,10 +70,15 @@ def test_pixels_that_are_not_square_are_taken_into_account(encode: Call, tmp_pat
     assert colour(plain, 16, 1) == RED
 
 
-def test_a_phone_video_is_turned_upright(encode: Call, ffmpeg: Callable[..., None], tmp_path: Path) -> None:
+def test_a_phone_video_is_turned_upright(encode: Call, tmp_path: Path) -> None:
     path = encode(tmp_path / "v.mp4", picture(32, RED, BLUE), 10)
-    ffmpeg("-display_rotation", "90", "-i", path, "-c", "copy", tmp_path / "turned.mp4")
-    frames = decode(tmp_path / "turned.mp4").frames
+    before, track, after = path.read_bytes().partition(b"tkhd")
+    upright, turned = (
+        struct.pack(">6i", *row) for row in ((1 << 16, 0, 0, 0, 1 << 16, 0), (0, -1 << 16, 0, 1 << 16, 0, 0))
+    )
+    assert upright in after
+    path.write_bytes(before + track + after.replace(upright, turned, 1))
+    frames = decode(path).frames
     # Counterclockwise by 90 degrees: the right half comes up.
     assert [colour(frames, 2, 16), colour(frames, 29, 16)] == [BLUE, RED]
 
@@ -84,9 +90,9 @@ def test_odd_sizes_and_deep_colours(
 ) -> None:
     if pixels == "yuv420p10le" and (width % 2 or height % 2):
         width, height = width + width % 2, height + height % 2
-    source = f"color=red:s={width}x{height}:r=10:d=0.5"
-    ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", pixels, "-c:v", "ffv1", tmp_path / "v.mkv")
-    found = decode(tmp_path / "v.mkv")
+    source = f"color=red:s=64x64:r=10:d=0.5,scale={width}:{height}"
+    ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", pixels, "-c:v", "rawvideo", tmp_path / "v.nut")
+    found = decode(tmp_path / "v.nut")
     assert (found.status, len(found.frames)) == ("ok", 5)
     assert colour(found.frames, 16, 16) == RED
 
@@ -213,7 +219,7 @@ def test_a_playlist_opens_no_other_file(
         with pytest.raises(ProbeError):
             probe(str(path))
     # ffmpeg itself must refuse them too: its version may take a file for another format than the probe does.
-    monkeypatch.setattr("pipeline_src.clips.decode.probe", lambda _: Probe(0, None, 64, 48, 0.0, None))
+    monkeypatch.setattr("pipeline_src.clips.decode.probe", lambda _, **limits: Probe(0, None, 64, 48, 0.0, None))
     assert decode(tmp_path / "secret.ts").status == "ok"
     for path in (tmp_path / name, tmp_path / "concat.mp4"):
         assert decode(path).status == "undecodable"
@@ -241,6 +247,8 @@ def test_each_way_to_fail_has_its_status_and_a_short_reason(
         "none": decode(tmp_path / "none.mp4"),
         "folder": decode(tmp_path),
         "large": decode(small_video, max_pixels=1000),
+        "long": decode(small_video, max_bytes=1000),
+        "many": decode(small_video, max_streams=1),
         "late": decode(small_video, timeout_s=1e-6),
     }
     assert {name: result.status for name, result in found.items()} == {
@@ -250,6 +258,8 @@ def test_each_way_to_fail_has_its_status_and_a_short_reason(
         "none": "missing",
         "folder": "missing",
         "large": "over_limits",
+        "long": "over_limits",
+        "many": "over_limits",
         "late": "timed_out",
     }
     for result in found.values():
@@ -269,8 +279,12 @@ def test_an_ffmpeg_that_hangs_is_killed_at_the_deadline(small_video: Path, tmp_p
     assert time.monotonic() - started < 10
 
 
-def test_results_come_in_order_and_only_a_few_wait(small_video: Path) -> None:
-    """Memory stays steady: tasks are taken only as their results are."""
+@pytest.mark.parametrize("held", [1, 1 << 30])
+def test_results_come_in_order_and_only_a_few_wait(
+    small_video: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """Memory stays steady: tasks are taken only as their results are, or while those are small."""
+    monkeypatch.setattr("pipeline_src.clips.decode.HELD_BYTES", held)
     taken = []
 
     def tasks() -> Iterator[DecodeTask]:
@@ -281,8 +295,24 @@ def test_results_come_in_order_and_only_a_few_wait(small_video: Path) -> None:
     lengths = []
     for result in decode_all(tasks(), DecodeSettings(frame_rate=10, height=16, width=16), 2):
         lengths.append(len(result.frames))
-        assert len(taken) <= len(lengths) + 2 + 1
+        assert held > 1 or len(taken) <= len(lengths) + 2 + SPARE_TASKS
     assert lengths == [1 + k % 5 for k in range(12)]
+    assert taken == list(range(12))
+
+
+def test_a_slow_clip_holds_up_only_itself(small_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every thread waits for the slowest of a few clips."""
+    program, log = tmp_path / "ffmpeg", tmp_path / "log"
+    (tmp_path / "slow.mp4").write_bytes(small_video.read_bytes())
+    script = f'#!/bin/sh\ncase "$*" in *slow*) sleep 1;; *) echo x >> {log};; esac\nexec {ffmpeg_path()} "$@"\n'
+    program.write_text(script)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr("pipeline_src.clips.decode.ffmpeg_path", lambda: str(program))
+    paths = [tmp_path / "slow.mp4", *[small_video] * 8]
+    results = decode_all([DecodeTask(str(path), 0.0, 0.2) for path in paths], DecodeSettings(height=16, width=16), 2)
+    assert next(results).status == "ok"
+    assert log.read_text().count("x") >= 6
+    assert all(result.status == "ok" for result in results)
 
 
 def write_inputs(tmp_path: Path, video: Path) -> None:
@@ -297,7 +327,7 @@ def write_inputs(tmp_path: Path, video: Path) -> None:
         arrived.append(StatusRow(name, status, "gone" if status != "ok" else "", file))  # type: ignore[arg-type]
     (tmp_path / "text.mp4").write_text("words")
     (tmp_path / "plan.csv").write_text(plan_text(rows, 0))
-    write_status(tmp_path / "fetched.csv", arrived, with_file=True)
+    write_status(tmp_path / "fetched.csv", arrived, fetched=True)
 
 
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, threads: int, sound: bool = True) -> Path:

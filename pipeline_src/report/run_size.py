@@ -1,0 +1,157 @@
+"""How large a run will be, from its configuration alone: videos, clips, shards and jobs."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_src.clips.folder_state import list_videos
+from pipeline_src.clips.rows import is_url
+from pipeline_src.errors import UserError
+from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource
+from pipeline_src.settings.run import RunSettings
+
+EXTRACTED = {"flow": "extract_flow", "grey": "extract_grey", "audio": "extract_audio"}
+# What Snakefile's localrules name: they run where Snakemake does. `all` is counted there, too, as Snakemake does.
+LOCAL = (
+    "all",
+    "plan_clips",
+    "check_overlap",
+    "propose_weights",
+    "rank_generation",
+    "choose_weights",
+    "collect_results",
+    "write_report",
+)
+SEARCH_METHODS = ("evaluate_kmeans", "evaluate_linear", "evaluate_finetune")
+
+
+@dataclass(frozen=True)
+class Size:
+    """A collection's size.
+
+    Attributes:
+        videos, clips, shards: their numbers; None where the source does not say before it is asked.
+        addresses: how many of the videos are at URLs.
+        origin: where the number comes from.
+    """
+
+    videos: int | None
+    clips: int | None
+    shards: int | None
+    addresses: int
+    origin: str
+
+
+def collection_size(name: str, collection: CollectionSettings) -> Size:
+    """Count the videos of a source; nothing is opened but a list.
+
+    Raises:
+        UserError: a list that cannot be read, or lacks a column that the settings name.
+    """
+    source, plan = collection.source, collection.plan
+    addresses = 0
+    if isinstance(source, FolderSource):
+        videos: int | None = len(list_videos(source.path))
+        origin = f"files in {source.path}"
+    elif isinstance(source, ListSource):
+        videos, addresses = _list_rows(source, f"collections.{name}.source")
+        origin = f"rows of {source.path}"
+    else:
+        videos = getattr(source, "videos", None)
+        origin = "the setting videos" if videos is not None else f"unknown before {source.kind} is asked"
+    if videos is None:
+        return Size(None, None, None, 0, origin)
+    several = plan.duration_s is not None and getattr(source, "start_column", None) is None
+    clips = videos * (plan.per_video if several else 1)
+    if clips > videos:
+        origin += f", at most {plan.per_video} clips each"
+    return Size(videos, clips, -(-clips // plan.clips_per_shard), addresses, origin)
+
+
+def _list_rows(source: ListSource, setting: str) -> tuple[int, int]:
+    """Distinct rows of a list, and how many of them are URLs."""
+    seen: set[int] = set()  # Hashes: two million rows as text would take half a gigabyte.
+    addresses = 0
+    try:
+        with open(source.path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            places = []
+            for key in ("path_column", "start_column"):
+                column = getattr(source, key)
+                if column is not None and column not in header:
+                    raise UserError(
+                        f"{setting}.{key}: {column!r} - not a column of {source.path}; allowed:"
+                        f" {', '.join(header) or 'none, the file is empty'}"
+                    )
+                places += [header.index(column)] if column is not None else []
+            for row in reader:
+                if len(row) != len(header):
+                    if not row:
+                        continue
+                    raise UserError(
+                        f"{source.path} line {reader.line_num}: not {len(header)} fields as in the header; quote values"
+                        " with commas"
+                    )
+                key_of_row = hash(tuple(row[place].strip() for place in places))
+                if key_of_row not in seen:
+                    seen.add(key_of_row)
+                    addresses += is_url(row[places[0]].lstrip())
+    except OSError as error:
+        raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{setting}.path: {source.path!r} - not a CSV file in UTF-8 ({error})") from error
+    if not seen:
+        raise UserError(f"{setting}.path: {source.path!r} has no rows - allowed: a CSV file with a row for each video")
+    return len(seen), addresses
+
+
+def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
+    """Jobs of each rule in the DAG of a run from scratch; a collection of unknown size counts without its shards."""
+    counts = dict.fromkeys(("check_overlap", "calibrate_loss", "score_controls", "collect_results", "write_report"), 1)
+
+    def add(rule: str, jobs: int) -> None:
+        if jobs:
+            counts[rule] = counts.get(rule, 0) + jobs
+
+    for name in run.used_collections:
+        collection, shards = run.collections[name], sizes[name].shards or 0
+        add("render_world", int(collection.source.kind == "world"))
+        add("plan_clips", 1)
+        add("fetch_clips", shards)
+        add("decode_clips", shards)
+        for modality in collection.modalities:
+            if modality in EXTRACTED:
+                add(EXTRACTED[modality], shards)
+        add("index_collection", 1)
+    generations, individuals = run.search.generations, run.search.generations * run.search.population
+    add("propose_weights", generations)
+    add("pretrain_individual", individuals)
+    add("score_individual", individuals)
+    add("rank_generation", generations)
+    entries, models = len(run.lineup), len(run.lineup) * len(run.seeds)
+    splits = sum(run.collections[name].split_count for name in run.transfer.collections)
+    add("choose_weights", entries)
+    add("pretrain_model", models)
+    add("score_model", models)
+    add("embed_collection", models * len(run.transfer.collections))
+    for rule in SEARCH_METHODS:
+        add(rule, models * splits)
+    add("evaluate_baselines", splits)
+    add("all", 1)
+    return counts
+
+
+def submissions(counts: dict[str, int]) -> int:
+    """Jobs that a cluster is handed: without local ones, an individual's training and score as one."""
+    remote = sum(jobs for rule, jobs in counts.items() if rule not in LOCAL)
+    return remote - counts.get("score_individual", 0)
+
+
+def planned_clips(shards_file: Path) -> dict[str, int]:
+    """Clips of each shard of an existing plan; {} without one."""
+    try:
+        return {entry["shard"]: int(entry["clips"]) for entry in json.loads(shards_file.read_text())["shards"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
