@@ -74,7 +74,7 @@ class ShardWriter:
         item_shape: tuple[int, ...],
         dtype: Any,
         codec: Codec = "lzf",
-        jpeg_quality: int = 87,
+        jpeg_quality: int = 89,
         attributes: dict[str, Any] | None = None,
     ) -> None:
         if codec == "jpeg" and (np.dtype(dtype) != np.uint8 or item_shape[2:] != (3,)):
@@ -233,7 +233,7 @@ class ShardReader:
             if self._files is None:
                 return self._dataset()[first + start : first + stop]
             files = self._files[first + start : first + stop + 1]
-            stored = self._dataset()[files[0] : files[-1]].tobytes()
+            stored = memoryview(self._dataset()[files[0] : files[-1]])
             pictures = np.empty((stop - start, *self.item_shape), np.uint8)
             ends = (files - files[0]).tolist()
             for picture, begin, end in zip(pictures, ends[:-1], ends[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Pictures as JPEG: full chroma, Huffman tables of each picture's own.
+"""Pictures as JPEG: colour at half the width (4:2:2), Huffman tables of each picture's own.
 
 Any libjpeg-turbo decodes a file to the same pixels, so it does not matter which decoder a machine has.
 """
@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-Decode = Callable[[bytes, np.ndarray], None]
+Decode = Callable[[memoryview, np.ndarray], None]
 
 
 def encode(picture: np.ndarray, quality: int) -> bytes:
@@ -23,19 +23,20 @@ def encode(picture: np.ndarray, quality: int) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    # Own tables save a tenth of the bytes; halved chroma would cost saturated edges 5 dB for 2 % more reading speed.
-    Image.fromarray(picture).save(file, "jpeg", quality=quality, subsampling=0, optimize=True)
+    # Own tables save a tenth of the bytes. At equal bytes, 4:2:2 reads a tenth faster than 4:4:4 at the same PSNR;
+    # 4:2:0 would read another tenth faster, but costs saturated edges 1.5 dB more.
+    Image.fromarray(picture).save(file, "jpeg", quality=quality, subsampling="4:2:2", optimize=True)
     return file.getvalue()
 
 
-def decode(file: bytes, out: np.ndarray) -> None:
+def decode(file: bytes | memoryview, out: np.ndarray) -> None:
     """Decode a JPEG file into `out`, (height, width, 3) uint8 RGB.
 
     Raises:
         ValueError: no JPEG file, a broken one, or one of another size.
     """
     try:
-        _decoder()(file, out)
+        _decoder()(memoryview(file), out)
     except (OSError, SyntaxError, TypeError) as error:
         raise ValueError(str(error)) from error
 
@@ -52,15 +53,14 @@ def _decoder() -> Decode:
     raise ImportError("reading JPEG shards needs simplejpeg, OpenCV or Pillow")
 
 
-def _by_simplejpeg(file: bytes, out: np.ndarray) -> None:
+def _by_simplejpeg(file: memoryview, out: np.ndarray) -> None:
     import simplejpeg
 
-    if simplejpeg.decode_jpeg_header(file)[:2] != out.shape[:2]:
+    if simplejpeg.decode_jpeg(file, buffer=out).shape != out.shape:
         raise ValueError(f"not a picture of {out.shape}")
-    simplejpeg.decode_jpeg(file, buffer=out)
 
 
-def _by_opencv(file: bytes, out: np.ndarray) -> None:
+def _by_opencv(file: memoryview, out: np.ndarray) -> None:
     import cv2
 
     picture = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR_RGB)
@@ -69,7 +69,7 @@ def _by_opencv(file: bytes, out: np.ndarray) -> None:
     out[:] = picture
 
 
-def _by_pillow(file: bytes, out: np.ndarray) -> None:
+def _by_pillow(file: memoryview, out: np.ndarray) -> None:
     from PIL import Image
 
     picture = np.asarray(Image.open(io.BytesIO(file)))

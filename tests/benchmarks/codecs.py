@@ -213,7 +213,7 @@ def compare_codecs(folder: Path, clips: list[np.ndarray]) -> None:
         path = folder / f"filter{number}.h5"
         took = write_filtered(path, clips, **filters)
         row(name, path, took, read_filtered(path, clips), None)
-    for quality in (80, 84, 87, 90, 94):
+    for quality in (80, 85, 89, 92, 95):
         path = folder / f"jpeg{quality}.h5"
         took = write(path, clips, codec="jpeg", jpeg_quality=quality)
         row(f"jpeg {quality}", path, took, from_shard(path), psnr(clips, ShardReader(path)))

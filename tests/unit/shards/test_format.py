@@ -304,7 +304,7 @@ def test_a_higher_quality_keeps_more_and_takes_more(tmp_path):
 def test_real_clips_take_an_eighth_of_their_pixels_at_38_decibel(tmp_path):
     """What the default quality promises."""
     settings = DecodeSettings()
-    videos = sorted((REAL / "actions").glob("*/*.mp4"))[::20]
+    videos = sorted((REAL / "actions").glob("*/*.mp4"))[::6]
     tasks = [DecodeTask(str(path), 0.0, None) for path in videos]
     clips = [found.frames for found in decode_all(tasks, settings, 2, with_sound=False)]
     path = write_pictures(tmp_path / "a.h5", clips, settings.codec, jpeg_quality=settings.jpeg_quality)
@@ -346,7 +346,7 @@ def test_a_broken_picture_is_told_by_every_decoder(tmp_path, monkeypatch, module
         file["data"][:100] = 0
     with pytest.raises(UserError, match=r"a\.h5: damaged \(.*verify_shards"):
         ShardReader(path).read(0)
-    with pytest.raises(ValueError, match="picture"):
+    with pytest.raises(ValueError, match=r"picture|buffer|size"):
         jpeg.decode(jpeg.encode(pictures(1)[0], 88), np.empty((16, 48, 3), np.uint8))
 
 
