@@ -29,7 +29,8 @@ include: "workflow/rules/inputs.smk"
 
 wildcard_constraints:
     collection="[A-Za-z0-9][A-Za-z0-9_-]*",
-    shard=r"\d{6}",
+    shard=r"\d{6}(r\d\d)?",
+    round=r"\d\d",
     generation=r"\d\d\d+",
     individual=r"\d\d\d+",
     entry="[A-Za-z0-9][A-Za-z0-9_-]*",
@@ -41,6 +42,8 @@ wildcard_constraints:
 localrules:
     all,
     plan_clips,
+    plan_retry,
+    retry_failed,
     check_overlap,
     propose_weights,
     rank_generation,

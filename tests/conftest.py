@@ -1,10 +1,13 @@
 """Fixtures that several levels of tests share."""
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from pipeline_src.clips.ffmpeg import ffmpeg_path
 from tests.tiny_run import ROOT, TINY, TRACKED, Project, copy_project, render_videos
 
 
@@ -30,3 +33,24 @@ def edited(finished: Project) -> Iterator[Project]:
         else:
             shutil.copy(ROOT / name, target)
     finished.configure(TINY)
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Callable[..., None]:
+    """Run ffmpeg with arguments."""
+    binary = ffmpeg_path()
+
+    def call(*arguments: object) -> None:
+        front = [binary, "-hide_banner", "-nostdin", "-v", "error", "-y"]
+        subprocess.run(front + [str(argument) for argument in arguments], check=True)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def small_video(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., None]) -> Path:
+    """3 s of 64x48 pixels at 10 frames/s with a tone."""
+    path = tmp_path_factory.mktemp("small") / "small.mp4"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=3"]
+    ffmpeg(*picture, "-f", "lavfi", "-i", "sine=d=3", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
+    return path

@@ -4,15 +4,17 @@ import csv
 import hashlib
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import FolderSource, ListSource, WorldSource
+from pipeline_src.settings.clips import FolderSource, ListSource, WorldSource, YoutubeSource
 
 _NAMES = (
     "264 265 3g2 3gp amv asf av1 avi divx dv f4v flv gif h264 h265 hevc ivf lrv m1v m2ts m2v m4v mj2 mjpeg"
     " mjpg mkv mov mp4 mpe mpeg mpg mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv wtv y4m"
 )
+TRACKED = 20_000
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 
@@ -55,22 +57,29 @@ def folder_state(path: str | os.PathLike[str]) -> str:
 
 
 def list_state(path: str | os.PathLike[str], column: str, root: str | os.PathLike[str] | None) -> str:
-    """Hash of size and modification time of the local files that a CSV names.
+    """Hash of size and modification time of the local files that a list names.
+
+    Only the first TRACKED rows of CSV and text lists are looked at: every job parses the workflow, and a list of
+    millions names URLs. A file of another row that was replaced is noticed when the list changes.
 
     Args:
-        path: the CSV file.
+        path: the list.
         column: its column with paths or URLs.
-        root: folder that relative paths start from; None for the CSV's own.
+        root: folder that relative paths start from; None for the list's own.
 
     Returns:
-        16 hexadecimal digits, or "missing" for a CSV that cannot be read.
+        16 hexadecimal digits, or "missing" for a list that cannot be read.
     """
     digest = hashlib.sha256()
     base = Path(path).parent if root is None else Path(root)
+    suffix = Path(path).suffix.lower()
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                name = row.get(column) or ""
+        with open(
+            path, newline="", encoding="utf-8-sig", errors="strict" if suffix != ".parquet" else "replace"
+        ) as file:
+            rows = file if suffix == ".txt" else (row.get(column) or "" for row in csv.DictReader(file))
+            for name in islice(rows if suffix != ".parquet" else (), TRACKED):
+                name = name.strip()
                 if "://" not in name and "\0" not in name:
                     found = os.stat(base / name) if (base / name).exists() else None
                     state = (found.st_size, found.st_mtime_ns) if found else None
@@ -80,7 +89,7 @@ def list_state(path: str | os.PathLike[str], column: str, root: str | os.PathLik
     return digest.hexdigest()[:16]
 
 
-def check_source(setting: str, source: WorldSource | FolderSource | ListSource) -> None:
+def check_source(setting: str, source: WorldSource | FolderSource | ListSource | YoutubeSource) -> None:
     """Raise UserError when a folder or list is not there, before anything runs.
 
     Args:
@@ -94,7 +103,9 @@ def check_source(setting: str, source: WorldSource | FolderSource | ListSource) 
             f"{setting}.path: {source.path!r} - no video file in it; allowed: {', '.join(sorted(SUFFIXES))}"
         )
     if source.kind == "list" and not os.path.isfile(source.path):
-        raise UserError(f"{setting}.path: {source.path!r} - no such file; allowed: a CSV file with one video a row")
+        raise UserError(
+            f"{setting}.path: {source.path!r} - no such file; allowed: a CSV, parquet or text file with one video a row"
+        )
 
 
 def _is_video_of(path: str, base: str) -> bool:

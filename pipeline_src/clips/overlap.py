@@ -97,7 +97,7 @@ def _twins(pool: Sequence[ClipRow], labelled: Sequence[ClipRow]) -> dict[str, st
     for row in labelled:
         for key in _files(row):
             for other in by_file.get(key, ()):
-                if other.start_s < row.end_s and row.start_s < other.end_s:
+                if other.earliest_s < row.latest_s and row.earliest_s < other.latest_s:
                     found.setdefault(row.clip_id, other.clip_id)
     return found
 

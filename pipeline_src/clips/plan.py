@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import math
 import os
-import random
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from pipeline_src.clips.probe import ProbeError, probe
 from pipeline_src.clips.rows import ClipRow, is_url, plan_text, read_plan, rewrite_if_changed, seconds_text
+from pipeline_src.clips.sections import section_starts
 from pipeline_src.clips.sources import Video, list_source
 from pipeline_src.clips.splits import check_parts, random_parts
 from pipeline_src.errors import UserError
@@ -24,7 +24,6 @@ from pipeline_src.files import read_json, write_json
 from pipeline_src.settings.clips import CollectionSettings, ListSource, PlanSettings
 
 FINGERPRINT_BYTES = 64 * 1024
-MOST_SECTIONS = 100_000
 PROBE_THREADS = 4
 
 
@@ -49,9 +48,13 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
     record = out.parent / "settings.json"
     existing = {} if not _continues(record, made_with) else _existing(out.parent)
     record.unlink(missing_ok=True)  # An interrupted write leaves no record, so the next plan starts from scratch.
-    shards = assign_shards(existing, rows, collection.plan.clips_per_shard)
+    candidates = math.ceil(collection.plan.clips_per_shard * (1 + collection.plan.spare))
+    shards = assign_shards(existing, rows, candidates)
     for stale in _shard_files(out.parent):
         if stale.stem not in shards:
+            stale.unlink()
+    if not existing:  # Rounds of retrying belong to the plan whose failures they tried again.
+        for stale in [*out.parent.glob("retry_*.json"), *out.parent.glob("*r[0-9][0-9].csv")]:
             stale.unlink()
     entries = []
     for shard, clips in shards.items():
@@ -80,10 +83,15 @@ def plan_rows(collection: CollectionSettings, name: str, seed: int, folder: Path
     facts = _examine_all(videos, collection.plan)
     numbered = []
     for video in videos:
-        duration, content = facts[video.path]
+        measured, content = facts.get(video.path, (None, ""))
+        duration = measured if video.duration_s is None else video.duration_s
         for number, row in enumerate(plan_video(video, collection.plan, seed, duration, content)):
             numbered.append((number, row))
     rows = [row for _, row in sorted(numbered, key=lambda item: item[0])]
+    if not rows:
+        raise UserError(
+            f"collections.{name}.plan.shortest_s: {collection.plan.shortest_s:g} - every video is shorter; lower it"
+        )
     if len({row.clip_id for row in rows}) != len(rows):
         raise RuntimeError("two clips share a clip_id")
     return rows
@@ -102,13 +110,17 @@ def plan_video(
         content: fingerprint of the file.
     """
     length = settings.duration_s
-    pieces: list[tuple[str, float, float | None]]
+    pieces: list[tuple[str, float | None, float | None]]
     if video.start_s is not None:
         pieces = [(f"@{seconds_text(video.start_s)}", video.start_s, length)]
-    elif length is None or (duration_s is not None and duration_s < length):
+    elif length is None:
         pieces = [("#0", 0.0, None)]
+    elif duration_s is None and is_url(video.path):
+        pieces = [(f"#{number}", None, length) for number in range(settings.per_video)]
     elif duration_s is None:
         pieces = [("#0", 0.0, length)]
+    elif duration_s < length:
+        pieces = [("#0", 0.0, None)] if duration_s >= settings.shortest_s else []
     else:
         starts = section_starts(duration_s, length, settings.per_video, seed, video.identity)
         pieces = [(f"#{number}", start, length) for number, start in enumerate(starts)]
@@ -122,28 +134,10 @@ def plan_video(
             content=content,
             label=video.label,
             splits=video.splits,
+            section=number if start is None else 0,
         )
-        for mark, start, piece in pieces
+        for number, (mark, start, piece) in enumerate(pieces)
     ]
-
-
-def section_starts(duration_s: float, length_s: float, count: int, seed: int, identity: str) -> list[float]:
-    """Starts of up to `count` sections of a video at random places that do not overlap.
-
-    As many sections as fit are laid out with random gaps, and a random order says which are taken first: a
-    larger `count` keeps the earlier ones, and fewer than `count` come back only where no more fit.
-
-    Returns:
-        Starts in seconds, rounded down to the millisecond.
-    """
-    key = hashlib.sha256(f"{seed}\0{identity}".encode()).digest()
-    drawn = random.Random(int.from_bytes(key, "big"))
-    fitting = min(int(duration_s / length_s), MOST_SECTIONS)
-    slack = duration_s - fitting * length_s
-    gaps = sorted(drawn.random() * slack for _ in range(fitting))
-    ranks = [drawn.random() for _ in range(fitting)]
-    order = sorted(range(fitting), key=ranks.__getitem__)
-    return [math.floor((number * length_s + gaps[number]) * 1000) / 1000 for number in order[:count]]
 
 
 def clip_id(identity: str, mark: str) -> str:
@@ -185,7 +179,7 @@ def assign_shards(
     Args:
         existing: clip ids of each shard so far, in order.
         rows: the clips that there are now.
-        clips_per_shard: clips in a full shard.
+        clips_per_shard: clips in a full shard, spare candidates included.
 
     Returns:
         Clips of each shard that is not empty, by ascending name.
@@ -206,21 +200,19 @@ def assign_shards(
 
 
 def _examine_all(videos: list[Video], settings: PlanSettings) -> dict[str, tuple[float | None, str]]:
-    """Duration (None where unknown or not needed) and fingerprint by path."""
-    need = {video.path: video.start_s is None and settings.duration_s is not None for video in videos}
-    facts: dict[str, tuple[float | None, str]] = {}
+    """Duration (None where unknown or not needed) and fingerprint of the local files, by path."""
+    need = {
+        video.path: video.start_s is None and video.duration_s is None and settings.duration_s is not None
+        for video in videos
+        if not is_url(video.path)
+    }
     with ThreadPoolExecutor(PROBE_THREADS) as pool:
-        for path, found in zip(
-            need,
-            tqdm(pool.map(_examine, need.keys(), need.values()), "plan", len(need), unit="video", mininterval=2),
-            strict=True,
-        ):
-            facts[path] = found
-    return facts
+        found = pool.map(_examine, need.keys(), need.values())
+        return dict(zip(need, tqdm(found, "plan", len(need), unit="video", mininterval=2), strict=True))
 
 
 def _examine(path: str, with_duration: bool) -> tuple[float | None, str]:
-    if is_url(path) or not os.path.isfile(path):
+    if not os.path.isfile(path):
         return None, ""
     duration = None
     if with_duration:
@@ -231,6 +223,9 @@ def _examine(path: str, with_duration: bool) -> tuple[float | None, str]:
 
 def _made_with(collection: CollectionSettings, name: str, seed: int) -> dict[str, Any]:
     chosen = collection.model_dump(mode="json", include={"source", "plan", "splits"})
+    for more in ("videos", "terms"):  # More of these keeps the clips that there are.
+        chosen["source"].pop(more, None)
+    chosen["plan"].pop("per_video")
     return {"collection": name, "seed": seed, **chosen}
 
 

@@ -6,21 +6,31 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
 
 Status = Literal[
     "ok",
+    "spare",  # a candidate that was not needed
     "missing",
     "unavailable",
+    "private",
+    "age",
+    "region",
+    "bot_check",
+    "rate_limited",
     "timed_out",
-    "over_limits",
-    "other",
+    "too_short",
     "no_video",
+    "over_limits",
+    "refused",
     "undecodable",
+    "other",
 ]
+# In the column start_s: number of a section whose start is drawn once the video's length is known.
+RANDOM = "random#"
 PLAN_COLUMNS = ("clip_id", "path", "start_s", "duration_s", "source_video", "content", "label")
 
 
@@ -31,7 +41,8 @@ class ClipRow:
     Attributes:
         clip_id: unique in its collection and safe as a file name.
         path: a file, as seen from the working directory, or an http(s) URL.
-        start_s: start in seconds after the first frame.
+        start_s: start in seconds after the first frame; None where the length is known only when the video is fetched,
+            and then draws the start of random section number `section`.
         duration_s: length in seconds; None takes everything from the start on.
         source_video: the video that the clip was cut from; groups clips.
         content: fingerprint of a local file; "" for a URL and for a file that cannot be read or is empty.
@@ -41,36 +52,78 @@ class ClipRow:
 
     clip_id: str
     path: str
-    start_s: float
+    start_s: float | None
     duration_s: float | None
     source_video: str
     content: str
     label: str
     splits: tuple[str, ...]
+    section: int = 0
 
     @property
-    def end_s(self) -> float:
-        """End in seconds; infinite for a clip that runs to the end of its video."""
-        return float("inf") if self.duration_s is None else self.start_s + self.duration_s
+    def earliest_s(self) -> float:
+        """Where the clip starts at the earliest, in seconds."""
+        return self.start_s or 0.0
+
+    @property
+    def latest_s(self) -> float:
+        """Where the clip ends at the latest, in seconds; infinite where nothing says."""
+        return float("inf") if self.start_s is None or self.duration_s is None else self.start_s + self.duration_s
 
 
 @dataclass(frozen=True)
 class StatusRow:
-    """What became of a clip in a stage; `file` is the fetched file, "" where there is none."""
+    """What became of a clip in a stage.
+
+    Attributes:
+        clip_id: of the plan.
+        status: ok, or what kind of failure.
+        reason: one line.
+        file: the fetched file, "" where there is none.
+        start_s: where the clip starts in that file, in seconds after its first frame.
+        video_start_s: where it starts in the video; other than start_s where only a section was fetched.
+    """
 
     clip_id: str
     status: Status
     reason: str = ""
     file: str = ""
+    start_s: float = 0.0
+    video_start_s: float = 0.0
 
 
 @dataclass(frozen=True)
-class Download:
-    """What a download ended with; `file` is its path, "" unless ok."""
+class Wanted:
+    """A section of a video.
+
+    Attributes:
+        name: file name without suffix, unique in the shard.
+        start_s: None draws the start of section number `section` once the length is known.
+        duration_s: None takes everything from the start on.
+        section: number of a drawn section.
+        seed: of the draw.
+        identity: what else the draw depends on.
+        shortest_s: a shorter piece of a short video is no clip.
+    """
+
+    name: str
+    start_s: float | None
+    duration_s: float | None
+    section: int = 0
+    seed: int = 0
+    identity: str = ""
+    shortest_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What became of a section: a file and where the section starts in it and in the video, or why there is none."""
 
     status: Status
     reason: str = ""
     file: str = ""
+    start_s: float = 0.0
+    video_start_s: float = 0.0
 
 
 def is_url(path: str) -> bool:
@@ -97,6 +150,7 @@ def short_reason(text: str, *hidden: str) -> str:
             line = line.replace(f"file:{path}", os.path.basename(path)).replace(path, os.path.basename(path))
     line = re.sub(r" @ 0x[0-9a-f]+", "", line)
     line = re.sub(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", line)
+    line = re.sub(r"\?[^\s:?]+=[^\s:]*", "", line)  # yt-dlp names a video by its address without the host, too.
     line = "".join(character if character.isprintable() else " " for character in line)
     return re.sub(r"\s+", " ", line).strip()[:160]
 
@@ -109,7 +163,7 @@ def plan_text(rows: list[ClipRow], splits: int) -> str:
         fixed = [
             row.clip_id,
             row.path,
-            seconds_text(row.start_s),
+            f"{RANDOM}{row.section}" if row.start_s is None else seconds_text(row.start_s),
             duration,
             row.source_video,
             row.content,
@@ -134,7 +188,10 @@ def read_plan(path: str | os.PathLike[str]) -> list[ClipRow]:
                 duration = float(row["duration_s"]) if row["duration_s"] else None
                 text = {key: row[key] for key in ("clip_id", "path", "source_video", "content", "label")}
                 splits = tuple(row[name] for name in names)
-                rows.append(ClipRow(start_s=float(row["start_s"]), duration_s=duration, splits=splits, **text))
+                drawn = row["start_s"].startswith(RANDOM)
+                start = None if drawn else float(row["start_s"])
+                section = int(row["start_s"].removeprefix(RANDOM)) if drawn else 0
+                rows.append(ClipRow(start_s=start, duration_s=duration, splits=splits, section=section, **text))
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete the plan folder and run snakemake again"
@@ -142,25 +199,32 @@ def read_plan(path: str | os.PathLike[str]) -> list[ClipRow]:
     return rows
 
 
-def write_status(path: str | os.PathLike[str], rows: list[StatusRow], *, with_file: bool) -> None:
-    """Write a status CSV: clip_id, status, reason and, for fetching, file."""
-    columns = ["clip_id", "status", "reason", "file"][: 4 if with_file else 3]
-    text = _csv_text([columns, *([getattr(row, name) for name in columns] for row in rows)])
+def write_status(path: str | os.PathLike[str], rows: list[StatusRow], *, fetched: bool) -> None:
+    """Write a status CSV: clip_id, status, reason and, for fetching, file, start_s and video_start_s."""
+    table = [["clip_id", "status", "reason", *(["file", "start_s", "video_start_s"] if fetched else [])]]
+    for row in rows:
+        place = [row.file, seconds_text(row.start_s), seconds_text(row.video_start_s)] if fetched else []
+        table.append([row.clip_id, row.status, row.reason, *place])
     with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8", newline="")
+        part.write_text(_csv_text(table), encoding="utf-8", newline="")
 
 
-def read_fetched(path: str | os.PathLike[str]) -> list[StatusRow]:
-    """Read the status CSV of fetching.
+def read_status(path: str | os.PathLike[str]) -> list[StatusRow]:
+    """Read a status CSV.
 
     Raises:
         UserError: the file is no such CSV.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return [StatusRow(**row) for row in csv.DictReader(file)]  # type: ignore[arg-type]
-    except (OSError, TypeError, ValueError, csv.Error) as error:
+            return [_status_row(row) for row in csv.DictReader(file)]
+    except (OSError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise UserError(f"{path}: not a readable status file ({error}); delete it and run snakemake again") from error
+
+
+def _status_row(row: dict[str, Any]) -> StatusRow:
+    values: dict[str, Any] = {key: float(value) if key.endswith("_s") else value for key, value in row.items()}
+    return StatusRow(**values)
 
 
 def rewrite_if_changed(path: Path, text: str) -> bool:

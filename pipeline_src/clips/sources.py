@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pipeline_src.clips.rows import is_url, seconds_text
 from pipeline_src.clips.splits import part_named
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource, WorldSource
+
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Video:
         label: class, "" without labels.
         splits: its part in each split that the source names.
         start_s: start of the piece in seconds; None where the source names none.
+        duration_s: length of the video in seconds; None where the source does not say.
     """
 
     identity: str
@@ -34,6 +38,7 @@ class Video:
     label: str = ""
     splits: tuple[str, ...] = ()
     start_s: float | None = None
+    duration_s: float | None = None
 
 
 def list_source(collection: CollectionSettings, name: str, folder: Path) -> list[Video]:
@@ -42,7 +47,7 @@ def list_source(collection: CollectionSettings, name: str, folder: Path) -> list
     Args:
         collection: its settings.
         name: its name, for messages.
-        folder: data/{collection}, which holds the rendered world.
+        folder: data/{collection}, which holds the rendered world or what a search found.
 
     Raises:
         UserError: no videos, or a list with a wrong value; names the setting or the line.
@@ -52,7 +57,8 @@ def list_source(collection: CollectionSettings, name: str, folder: Path) -> list
         return _from_folder(source, f"collections.{name}.source.path")
     if isinstance(source, ListSource):
         return _from_list(source, f"collections.{name}.source")
-    return _from_list(_world_list(source, folder), f"collections.{name}.source")
+    made = _world_list(source, folder) if isinstance(source, WorldSource) else _found_list(folder)
+    return _from_list(made, f"collections.{name}.source")
 
 
 def _from_folder(source: FolderSource, setting: str) -> list[Video]:
@@ -95,6 +101,11 @@ def _world_list(source: WorldSource, folder: Path) -> ListSource:
     return ListSource.model_validate(values)
 
 
+def _found_list(folder: Path) -> ListSource:
+    path = str(folder / "sample" / "videos.csv")
+    return ListSource(kind="list", path=path, path_column="video", duration_column="duration_s")
+
+
 def _from_list(source: ListSource, setting: str) -> list[Video]:
     root = source.root if source.root is not None else os.path.dirname(source.path)
     videos: dict[tuple[str, str], Video] = {}
@@ -120,44 +131,80 @@ def _from_list(source: ListSource, setting: str) -> list[Video]:
 
 
 def _rows(source: ListSource, setting: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and values of each row of a list."""
     wanted = {
         "path_column": source.path_column,
         "start_column": source.start_column,
+        "duration_column": source.duration_column,
         "label_column": source.label_column,
         "source_video_column": source.source_video_column,
         **{f"split_columns[{k}]": column for k, column in enumerate(source.split_columns)},
     }
+    read = {".parquet": _parquet_rows, ".txt": _text_rows}.get(os.path.splitext(source.path)[1].lower(), _csv_rows)
     try:
-        with open(source.path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            have = [name or "" for name in reader.fieldnames or []]
-            for key, column in wanted.items():
-                if column is not None and column not in have:
-                    raise UserError(
-                        f"{setting}.{key}: {column!r} - not a column of {source.path}; allowed:"
-                        f" {', '.join(have) or 'none, the file is empty'}"
-                    )
-            if len(set(have)) != len(have):
-                raise UserError(f"{source.path}: columns {', '.join(have)} - allowed: each name once")
-            for row in reader:
-                where = f"{source.path} line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise UserError(f"{where}: not {len(have)} fields as in the header; quote values with commas")
-                if any("\0" in value for value in row.values()):
-                    raise UserError(f"{where}: a NUL character - allowed: text")
-                yield reader.line_num, row
+        rows = read(source)
+        have = next(rows)[1]
+        for key, column in wanted.items():
+            if column is not None and column not in have:
+                raise UserError(
+                    f"{setting}.{key}: {column!r} - not a column of {source.path}; allowed:"
+                    f" {', '.join(have) or 'none, the file is empty'}"
+                )
+        if len(set(have)) != len(have):
+            raise UserError(f"{source.path}: columns {', '.join(have)} - allowed: each name once")
+        for line, values in rows:
+            if any("\0" in value for value in values):
+                raise UserError(f"{source.path} line {line}: a NUL character - allowed: text")
+            yield line, dict(zip(have, values, strict=True))
     except OSError as error:
-        raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{setting}.path: {source.path!r} - not a CSV file in UTF-8 ({error})") from error
+        raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        kind = "a parquet file" if read is _parquet_rows else "a text or CSV file in UTF-8"
+        raise UserError(f"{setting}.path: {source.path!r} - not {kind} ({error})") from error
+
+
+def _csv_rows(source: ListSource) -> Iterator[tuple[int, list[str]]]:
+    with open(source.path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        have = next(reader, [])
+        yield 1, have
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(have):
+                where = f"{source.path} line {reader.line_num}"
+                raise UserError(f"{where}: not {len(have)} fields as in the header; quote values with commas")
+            yield reader.line_num, values
+
+
+def _text_rows(source: ListSource) -> Iterator[tuple[int, list[str]]]:
+    yield 0, [source.path_column]
+    with open(source.path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip() and not line.startswith("#"):
+                yield number, [line.strip()]
+
+
+def _parquet_rows(source: ListSource) -> Iterator[tuple[int, list[str]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    number = 0
+    with pyarrow.parquet.ParquetFile(source.path) as file:
+        yield 0, file.schema_arrow.names
+        for batch in file.iter_batches(batch_size=65536):
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                number += 1
+                yield number, ["" if value is None else str(value) for value in row]
 
 
 def _video(source: ListSource, root: str, where: str, row: dict[str, str]) -> Video:
     identity = row[source.path_column].strip()
+    path = _place(identity, root)
     if not identity or ("://" in identity and not is_url(identity)):
         raise UserError(
-            f"{where}, column {source.path_column}: {identity!r} - allowed: a path, or a URL that starts with http://"
-            " or https://"
+            f"{where}, column {source.path_column}: {identity!r} - allowed: a path, a URL that starts with http://"
+            " or https://, or a YouTube id"
         )
     label = ""
     if source.label_column is not None:
@@ -167,20 +214,33 @@ def _video(source: ListSource, root: str, where: str, row: dict[str, str]) -> Vi
     grouped = row[source.source_video_column].strip() if source.source_video_column is not None else ""
     return Video(
         identity=identity,
-        path=identity if is_url(identity) else os.path.join(root, identity),
+        path=path,
         source_video=grouped or identity,
         label=label,
         splits=tuple(part_named(row[column], f"{where}, column {column}") for column in source.split_columns),
-        start_s=None if source.start_column is None else _start(row[source.start_column], where, source.start_column),
+        start_s=_seconds(row, source.start_column, where, needed=True),
+        duration_s=_seconds(row, source.duration_column, where, needed=False),
     )
 
 
-def _start(text: str, where: str, column: str) -> float:
+def _place(identity: str, root: str) -> str:
+    """The path or URL that a list's entry stands for."""
+    if is_url(identity):
+        return identity
+    path = os.path.join(root, identity)
+    if YOUTUBE_ID.fullmatch(identity) and not os.path.exists(path):
+        return f"https://www.youtube.com/watch?v={identity}"
+    return path
+
+
+def _seconds(row: dict[str, str], column: str | None, where: str, *, needed: bool) -> float | None:
+    if column is None or (not needed and not row[column].strip()):
+        return None
     try:
-        value = float(text)
+        value = float(row[column])
     except ValueError:
         value = math.nan
     # The bound keeps a typing error such as milliseconds from asking for a place that no video has.
     if not 0 <= value <= 1e7:
-        raise UserError(f"{where}, column {column}: {text!r} - allowed: a number of seconds from 0 to 10000000")
+        raise UserError(f"{where}, column {column}: {row[column]!r} - allowed: a number of seconds from 0 to 10000000")
     return value

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline_src.clips.folder_state import list_videos
 from pipeline_src.clips.rows import is_url
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource
+from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource, YoutubeSource
 from pipeline_src.settings.run import RunSettings
 
 EXTRACTED = {"flow": "extract_flow", "grey": "extract_grey", "audio": "extract_audio"}
@@ -31,14 +31,14 @@ class Size:
     """A collection's size.
 
     Attributes:
-        videos, clips, shards: their numbers; None where the source does not say before it is asked.
+        videos, clips, shards: their numbers.
         addresses: how many of the videos are at URLs.
         origin: where the number comes from.
     """
 
-    videos: int | None
-    clips: int | None
-    shards: int | None
+    videos: int
+    clips: int
+    shards: int
     addresses: int
     origin: str
 
@@ -52,16 +52,15 @@ def collection_size(name: str, collection: CollectionSettings) -> Size:
     source, plan = collection.source, collection.plan
     addresses = 0
     if isinstance(source, FolderSource):
-        videos: int | None = len(list_videos(source.path))
+        videos = len(list_videos(source.path))
         origin = f"files in {source.path}"
     elif isinstance(source, ListSource):
         videos, addresses = _list_rows(source, f"collections.{name}.source")
         origin = f"rows of {source.path}"
     else:
-        videos = getattr(source, "videos", None)
-        origin = "the setting videos" if videos is not None else f"unknown before {source.kind} is asked"
-    if videos is None:
-        return Size(None, None, None, 0, origin)
+        videos = source.videos
+        addresses = source.videos if isinstance(source, YoutubeSource) else 0
+        origin = "the setting videos"
     several = plan.duration_s is not None and getattr(source, "start_column", None) is None
     clips = videos * (plan.per_video if several else 1)
     if clips > videos:
@@ -71,6 +70,14 @@ def collection_size(name: str, collection: CollectionSettings) -> Size:
 
 def _list_rows(source: ListSource, setting: str) -> tuple[int, int]:
     """Distinct rows of a list, and how many of them are URLs."""
+    suffix = Path(source.path).suffix.lower()
+    if suffix == ".parquet":
+        import pyarrow.parquet
+
+        return int(pyarrow.parquet.read_metadata(source.path).num_rows), 0
+    if suffix == ".txt":
+        lines = {line.strip() for line in Path(source.path).read_text(encoding="utf-8-sig").splitlines()} - {""}
+        return len(lines), sum(is_url(line) for line in lines)
     seen: set[int] = set()  # Hashes: two million rows as text would take half a gigabyte.
     addresses = 0
     try:
@@ -108,7 +115,7 @@ def _list_rows(source: ListSource, setting: str) -> tuple[int, int]:
 
 
 def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
-    """Jobs of each rule in the DAG of a run from scratch; a collection of unknown size counts without its shards."""
+    """Jobs of each rule in the DAG of a run from scratch."""
     counts = dict.fromkeys(("check_overlap", "calibrate_loss", "score_controls", "collect_results", "write_report"), 1)
 
     def add(rule: str, jobs: int) -> None:
@@ -116,8 +123,9 @@ def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
             counts[rule] = counts.get(rule, 0) + jobs
 
     for name in run.used_collections:
-        collection, shards = run.collections[name], sizes[name].shards or 0
+        collection, shards = run.collections[name], sizes[name].shards
         add("render_world", int(collection.source.kind == "world"))
+        add("sample_videos", int(collection.source.kind == "youtube"))
         add("plan_clips", 1)
         add("fetch_clips", shards)
         add("decode_clips", shards)

@@ -39,13 +39,21 @@ class FolderSource(Settings):
 
 
 class ListSource(Settings):
-    """A CSV file whose rows name videos: a local path or a URL, and optional further columns."""
+    """A CSV, parquet or text file whose rows name videos, and optional further columns.
+
+    A video is a local path, an http(s) URL, or a YouTube id of 11 characters, in any mixture.
+    """
 
     kind: Literal["list"]
-    path: str = Field(min_length=1, description="the CSV file")
-    root: str | None = Field(None, description="folder that relative video paths start from; default: the CSV's folder")
-    path_column: str = Field("path", description="column with the path or URL")
+    path: str = Field(min_length=1, description="the file: .parquet, .txt with one video a line, else CSV")
+    root: str | None = Field(
+        None, description="folder that relative video paths start from; default: the list's folder"
+    )
+    path_column: str = Field("path", description="column with the path, URL or YouTube id")
     start_column: str | None = Field(None, description="column with the start of the clip in seconds")
+    duration_column: str | None = Field(
+        None, description="column with the video's length in seconds, which saves asking for it while fetching"
+    )
     label_column: str | None = Field(None, description="column with the class")
     split_columns: tuple[str, ...] = Field(
         (), description="one column per split, with values train, validation, test or unused"
@@ -53,6 +61,25 @@ class ListSource(Settings):
     source_video_column: str | None = Field(
         None, description="column with the video that a clip was cut from, which groups clips; default: the clip itself"
     )
+
+
+class YoutubeSource(Settings):
+    """Videos that YouTube's search finds: at random by prefixes of ids (Zhou et al. 2011), or by search terms."""
+
+    kind: Literal["youtube"]
+    videos: int = Field(ge=1, le=10_000_000, description="number of videos to find; more keeps those found before")
+    terms: tuple[str, ...] = Field((), description="search terms, asked in turn; empty: random prefixes of video ids")
+    results_per_search: int = Field(50, ge=1, le=1000, description="results that are asked for at a time")
+    seconds: tuple[float, float] = Field((10.0, 3600.0), description="shortest and longest video in seconds")
+    pause_s: float = Field(1.0, ge=0, le=600, description="pause between two searches in seconds")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "YoutubeSource":
+        if not 0 <= self.seconds[0] <= self.seconds[1]:
+            raise ValueError(f"seconds {list(self.seconds)}: allowed: [shortest, longest], 0 or more")
+        if any(not term.strip() for term in self.terms):
+            raise ValueError("terms: an empty one - allowed: text")
+        return self
 
 
 class RandomSplits(Settings):
@@ -75,18 +102,25 @@ class PlanSettings(Settings):
     duration_s: float | None = Field(
         10.0, gt=0, le=3600, description="length of a clip in seconds; null takes each video whole"
     )
+    shortest_s: float = Field(0.0, ge=0, description="pieces shorter than this, of short videos, are no clips")
     per_video: int = Field(1, ge=1, le=1000, description="clips per video, at random places that do not overlap")
     clips_per_shard: int = Field(256, ge=1, le=100_000, description="clips in one HDF5 shard")
+    spare: float = Field(
+        0.0, ge=0, le=10, description="further candidates per wanted clip, fetched only in place of those that fail"
+    )
 
 
 class CollectionSettings(Settings):
     """A set of clips that goes through the same rules: the unlabelled pool, or a labelled set."""
 
-    source: Annotated[WorldSource | FolderSource | ListSource, Field(discriminator="kind")]
+    source: Annotated[WorldSource | FolderSource | ListSource | YoutubeSource, Field(discriminator="kind")]
     plan: PlanSettings = PlanSettings()
     splits: RandomSplits | None = Field(None, description="for labelled sets without splits of their own")
     modalities: tuple[Modality, ...] = Field(
         ("rgb",), description="what is extracted: the pool needs all that the loss uses, a labelled set rgb only"
+    )
+    retries: int = Field(
+        0, ge=0, le=99, description="rounds of `snakemake retry_failed` whose recovered clips are used"
     )
     min_success: float = Field(
         0.5, ge=0, le=1, description="the run stops when a smaller fraction of the planned clips is usable"
@@ -106,7 +140,7 @@ class CollectionSettings(Settings):
             return source.part == "labelled"
         if isinstance(source, FolderSource):
             return source.labels == "folder"
-        return source.label_column is not None
+        return isinstance(source, ListSource) and source.label_column is not None
 
     @property
     def split_count(self) -> int:
@@ -123,10 +157,19 @@ class CollectionSettings(Settings):
 class FetchSettings(Settings):
     """How videos at URLs are downloaded."""
 
+    min_height: int = Field(144, ge=1, description="the smallest format of at least this height in pixels is taken")
     timeout_s: float = Field(120.0, gt=0, description="longest time for one clip in seconds")
-    max_bytes: int = Field(500_000_000, ge=1, description="largest file in bytes")
+    max_bytes: int = Field(500_000_000, ge=1, description="most bytes to download for one video")
+    retries: int = Field(2, ge=0, le=100, description="further attempts of a request that failed")
+    sleep_s: float = Field(0.0, ge=0, le=3600, description="pause of a job between two videos in seconds")
+    rate_limit: int | None = Field(None, ge=1, description="most bytes per second of a job")
+    proxy: str | None = Field(None, description="URL of a proxy; default: that of the environment")
+    cookies: str | None = Field(None, description="cookie file in Netscape format, such as of a logged-in browser")
+    hosts: tuple[str, ...] = Field(
+        (), description="hosts, with their subdomains, that may be reached; empty: all public ones"
+    )
+    allow_private: bool = Field(False, description="also reach addresses of this machine and of private networks")
     keep_media: bool = Field(False, description="keep downloaded video files after decoding")
-    max_height: int = Field(480, ge=64, description="the best format up to this height in pixels is taken")
 
 
 class DecodeSettings(Settings):
@@ -137,6 +180,12 @@ class DecodeSettings(Settings):
     width: int = Field(128, ge=16, le=1024, multiple_of=2, description="frame width in pixels")
     fit: Literal["crop", "stretch"] = Field(
         "crop", description="crop keeps the picture's proportions and cuts its longer side; stretch does not"
+    )
+    codec: Literal["jpeg", "lzf", "gzip", "raw"] = Field(
+        "jpeg", description="how frames are stored: jpeg is small and fast to read, the others lose nothing"
+    )
+    jpeg_quality: int = Field(
+        87, ge=50, le=100, description="of the codec jpeg: 87 keeps about 39 dB in a ninth of the bytes"
     )
     sound_rate: int = Field(16_000, ge=4000, le=48_000, description="samples per second of the mono sound")
     max_duration_s: float = Field(600.0, gt=0, description="longer clips are cut to this")

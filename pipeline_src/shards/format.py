@@ -1,32 +1,46 @@
 """HDF5 shards: one modality of many clips in one file, each clip with its true length.
 
     data     (sum of lengths, *item_shape)   all clips one after the other
-    offsets  (clips + 1,) int64              clip i is data[offsets[i]:offsets[i + 1]]
+    offsets  (clips + 1,) int64              clip i is steps offsets[i] to offsets[i + 1]
     clip_ids (clips,) UTF-8                  in plan order; a failed or missing clip has length 0
     moments  (3, channels) float64           count, sum, sum of squares of all values, per channel of pictures
 
-Attributes: format_version, modality, axes (names of data's axes), content_hash (of clip ids, lengths and
-data), units, and what the modality needs more (frame_rate, flow's scale, audio's hop). Moments and hash are
+With codec jpeg, which is for pictures in RGB, step t is the JPEG file data[files[t]:files[t + 1]]:
+
+    data     (bytes,) uint8                  the files of all steps one after the other
+    files    (sum of lengths + 1,) int64     where each begins
+    item_shape, jpeg_quality                 attributes: (height, width, 3), and 1 to 100
+
+Attributes: format_version, modality, axes (names of the axes of what is read), codec, content_hash, units, and what
+the modality needs more (frame_rate, flow's scale, audio's hop). The hash is over data as stored before HDF5's own
+compression, and over all other datasets and attributes. Moments, those of the values that are read, and hash are
 taken while writing, so that an index over many shards need not read their data.
 """
 
 import errno
 import hashlib
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
+from pipeline_src.shards import jpeg
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHUNK_BYTES = 256 * 1024
-OWN_ATTRIBUTES = ("format_version", "modality", "axes", "content_hash")
+JPEG_CHUNK_BYTES = 64 * 1024
+BLOCK_BYTES = 8 << 20
+OWN_ATTRIBUTES = ("format_version", "modality", "axes", "codec", "content_hash", "item_shape")
+# What HDF5, h5py, numpy and the decoders raise on damaged content.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+Codec = Literal["jpeg", "lzf", "gzip", "raw"]
 AXES = {
     "frames": ("time", "height", "width", "rgb"),
     "flow": ("time", "height", "width", "xy"),
@@ -44,6 +58,8 @@ class ShardWriter:
         modality: a key of AXES.
         item_shape: shape of one time step, such as (height, width, 3); () for sound.
         dtype: numpy dtype of the data.
+        codec: how the data is stored; jpeg, for uint8 (height, width, 3) only, loses what quality allows.
+        jpeg_quality: 1 to 100, for jpeg.
         attributes: further attributes; values are strings, numbers or arrays of numbers.
 
     Attributes:
@@ -57,8 +73,15 @@ class ShardWriter:
         modality: str,
         item_shape: tuple[int, ...],
         dtype: Any,
+        codec: Codec = "lzf",
+        jpeg_quality: int = 87,
         attributes: dict[str, Any] | None = None,
     ) -> None:
+        if codec == "jpeg" and (np.dtype(dtype) != np.uint8 or item_shape[2:] != (3,)):
+            raise ValueError(f"jpeg: {np.dtype(dtype)} {item_shape} - allowed: uint8 (height, width, 3)")
+        self._codec = codec
+        self._quality = jpeg_quality
+        self._files = [0]
         self._whole = whole_file(path)
         self._modality = modality
         self._item_shape = item_shape
@@ -76,13 +99,15 @@ class ShardWriter:
             on_error.push(self._whole)
             # Nobody else knows the temporary name, and some network file systems cannot lock.
             self._file = h5py.File(self._part, "w", libver="v110", locking=False)
+            stored = () if self._codec == "jpeg" else self._item_shape
+            steps = JPEG_CHUNK_BYTES if self._codec == "jpeg" else max(1, min(CHUNK_BYTES // step, 16384))
             self._data = self._file.create_dataset(
                 "data",
-                shape=(0, *self._item_shape),
-                maxshape=(None, *self._item_shape),
+                shape=(0, *stored),
+                maxshape=(None, *stored),
                 dtype=self._dtype,
-                chunks=(max(1, min(CHUNK_BYTES // step, 16384)), *self._item_shape),
-                compression="lzf",
+                chunks=(steps, *stored),
+                compression=self._codec if self._codec in ("lzf", "gzip") else None,
             )
             on_error.pop_all()
         return self
@@ -94,14 +119,25 @@ class ShardWriter:
             if array.shape[1:] != self._item_shape or array.dtype != self._dtype:
                 wanted = f"{self._dtype} (T, *{self._item_shape})"
                 raise ValueError(f"{clip_id}: {array.dtype} {array.shape} does not fit {wanted}")
-            start = self._offsets[-1]
-            self._data.resize(start + length, axis=0)
-            self._data[start:] = array
+            stored = np.ascontiguousarray(array)
+            if self._codec == "jpeg":
+                stored, array = self._as_jpeg(stored)
+            start = len(self._data)
+            self._data.resize(start + len(stored), axis=0)
+            self._data[start:] = stored
             self._moments += moments(array, self._moments.shape[1])
-            self._hash.update(np.ascontiguousarray(array).data)
-        self._hash.update(f"{clip_id}\n{length}\n".encode())
+            self._hash.update(stored.data)
         self._clip_ids.append(clip_id)
         self._offsets.append(self._offsets[-1] + length)
+
+    def _as_jpeg(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The bytes of the pictures' files one after the other, and the pictures as they will be read."""
+        files = [jpeg.encode(picture, self._quality) for picture in array]
+        read = np.empty_like(array)
+        for file, picture in zip(files, read, strict=True):
+            jpeg.decode(file, picture)
+            self._files.append(self._files[-1] + len(file))
+        return np.frombuffer(b"".join(files), np.uint8), read
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -129,9 +165,14 @@ class ShardWriter:
             format_version=FORMAT_VERSION,
             modality=self._modality,
             axes=",".join(AXES[self._modality]),
-            content_hash=self._hash.hexdigest(),
+            codec=self._codec,
             **self.attributes,
         )
+        if self._codec == "jpeg":
+            self._file.create_dataset("files", data=np.asarray(self._files, np.int64))
+            self._file.attrs.update(item_shape=self._item_shape, jpeg_quality=self._quality)
+        _hash_description(self._file, self._hash)
+        self._file.attrs["content_hash"] = self._hash.hexdigest()
         self._file.flush()
 
     def _abandon(self) -> None:
@@ -152,7 +193,7 @@ class ShardReader:
         attributes: the shard's attributes.
 
     Raises:
-        UserError: a file that is no shard of this format.
+        UserError: a file that is no shard of this format, or a damaged one.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -160,27 +201,66 @@ class ShardReader:
         self._file: h5py.File | None = None
         self._data: h5py.Dataset | None = None
         self._process = 0
-        with self._open() as file:
+        with self._damage_told(), self._open() as file:
             self.attributes: dict[str, Any] = dict(file.attrs)
             self._offsets = file["offsets"][:]
             self.clip_ids: list[str] = [name.decode() for name in file["clip_ids"][:]]
-            self.item_shape: tuple[int, ...] = file["data"].shape[1:]
             self.moments: np.ndarray = file["moments"][:]
+            self._files: np.ndarray | None = None
+            self.item_shape: tuple[int, ...] = file["data"].shape[1:]
+            if self.attributes["codec"] == "jpeg":
+                self._files = file["files"][:]
+                self.item_shape = tuple(self.attributes["item_shape"].tolist())
+            steps = len(file["data"] if self._files is None else self._files[1:])
+            _check_ascending(self._offsets, len(self.clip_ids), steps)
+            if self._files is not None:
+                _check_ascending(self._files, steps, len(file["data"]))
         self.lengths: np.ndarray = np.diff(self._offsets)
 
     def read(self, row: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Time steps [start, stop) of clip `row`, shape (stop - start, *item_shape)."""
+        """Time steps [start, stop) of clip `row`, shape (stop - start, *item_shape), whatever the codec.
+
+        Raises:
+            IndexError: steps that the clip does not have.
+            UserError: a damaged file.
+        """
         length = int(self.lengths[row])
         stop = length if stop is None else stop
         if not 0 <= start <= stop <= length:
             raise IndexError(f"{self.path}: [{start}, {stop}) of a clip with {length} steps")
-        if self._data is None or self._process != os.getpid():
-            # A handle inherited through a fork shares its state with the parent's: every process opens one.
-            self._file = self._open()
-            self._data = self._file["data"]
-            self._process = os.getpid()
         first = int(self._offsets[row])
-        return self._data[first + start : first + stop]
+        with self._damage_told():
+            if self._files is None:
+                return self._dataset()[first + start : first + stop]
+            files = self._files[first + start : first + stop + 1]
+            stored = self._dataset()[files[0] : files[-1]].tobytes()
+            pictures = np.empty((stop - start, *self.item_shape), np.uint8)
+            ends = (files - files[0]).tolist()
+            for picture, begin, end in zip(pictures, ends[:-1], ends[1:], strict=True):
+                jpeg.decode(stored[begin:end], picture)
+            return pictures
+
+    def content_hash(self, progress: Callable[[int], object] = lambda read: None) -> str:
+        """The hash recomputed from all that the file holds; attributes["content_hash"] where nothing is damaged.
+
+        Reads a few megabytes at a time.
+
+        Args:
+            progress: called with the number of bytes read since the last call.
+
+        Raises:
+            UserError: a file that cannot be read to its end.
+        """
+        found = hashlib.blake2b(digest_size=16)
+        with self._damage_told():
+            data = self._dataset()
+            steps = data.chunks[0] * max(1, BLOCK_BYTES // (data.chunks[0] * max(1, data[:1].nbytes)))
+            for start in range(0, len(data), steps):
+                block = np.ascontiguousarray(data[start : start + steps])
+                found.update(block.data)
+                progress(block.nbytes)
+            _hash_description(data.file, found)
+        return found.hexdigest()
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
@@ -191,14 +271,32 @@ class ShardReader:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_data": None}
 
+    def _dataset(self) -> h5py.Dataset:
+        if self._data is None or self._process != os.getpid():
+            # A handle inherited through a fork shares its state with the parent's: every process opens one.
+            self._file = self._open()
+            self._data = self._file["data"]
+            self._process = os.getpid()
+        return self._data
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise UserError(f"{self.path}: damaged ({error}); {self._repair()}") from error
+
+    def _repair(self) -> str:
+        return f"python -m pipeline_src.stages.verify_shards {self.path.parent.parent} tells how to repair it"
+
     def _open(self) -> h5py.File:
         try:
             # Shards never change once they have their name, and some network file systems cannot lock.
             file = h5py.File(self.path, "r", locking=False)
         except FileNotFoundError as error:
-            raise UserError(f"{self.path}: missing; run snakemake to make it") from error
+            raise UserError(f"{self.path}: missing; {self._repair()}") from error
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read as HDF5; delete it and run snakemake again") from error
+            raise UserError(f"{self.path}: cannot be read as HDF5 ({error}); {self._repair()}") from error
         if file.attrs.get("format_version") != FORMAT_VERSION:
             found = file.attrs.get("format_version")
             file.close()
@@ -207,6 +305,31 @@ class ShardReader:
                 " snakemake again"
             )
         return file
+
+
+def _check_ascending(offsets: np.ndarray, count: int, end: int) -> None:
+    whole = offsets.shape == (count + 1,) and offsets[0] == 0 and offsets[-1] == end
+    if not whole or (np.diff(offsets) < 0).any():
+        raise ValueError("offsets do not fit the data")
+
+
+def _hash_description(file: h5py.File, found: Any) -> None:
+    """Add all but the values of `data` and the hash itself to a hash: names, types, shapes and values."""
+    data = file["data"]
+    parts: dict[str, Any] = {"data": np.asarray([data.dtype.str, str(data.shape)], object)}
+    parts.update({name: file[name][:] for name in file if name != "data"})
+    parts.update({f"@{name}": value for name, value in file.attrs.items() if name != "content_hash"})
+    for name in sorted(parts):
+        value = np.asarray(parts[name])
+        if value.dtype.kind in "OUS":
+            texts = [
+                text if isinstance(text, bytes) else str(text).encode(errors="surrogateescape")
+                for text in value.ravel().tolist()
+            ]
+            kind, content = "text", b"".join(b"%d:%s" % (len(text), text) for text in texts)
+        else:
+            kind, content = value.dtype.str, value.tobytes()
+        found.update(f"{name} {kind} {value.shape}\n".encode() + content)
 
 
 def moments(array: np.ndarray, channels: int) -> np.ndarray:

@@ -38,7 +38,7 @@ class Collection:
     def open(cls, index_path: str | os.PathLike[str]) -> "Collection":
         """Open data/{collection}/index.json."""
         path = Path(index_path)
-        clips = _table(path.parent / "clips.csv")
+        clips = read_table(path.parent / "clips.csv")
         return cls(path.parent, read_json(path), clips.astype(dict.fromkeys(("row", "frames", "has_sound"), int)))
 
     def reader(self, modality: str, shard: str) -> ShardReader:
@@ -70,6 +70,9 @@ def build_index(
 ) -> None:
     """Write index.json and clips.csv of a collection from its shards, plan and status files.
 
+    A clip that failed in one shard may stand again in a later one, where it was tried again: it counts once. Spare
+    candidates that were not needed do not count.
+
     Mean and standard deviation are taken over every value of a modality, per channel of pictures. Flow's
     attribute clipped_fraction is that of the whole collection.
 
@@ -81,10 +84,9 @@ def build_index(
         raise UserError(f"collections.{folder.name}.modalities: {', '.join(modalities)} - must include rgb")
     tables, failures, entries = [], [], []
     gathered = {name: _Modality(name) for name in modalities}
-    planned = 0
     for shard in shards:
-        plan = _table(folder / "plan" / f"{shard}.csv")
-        status = _table(folder / "status" / "decode" / f"{shard}.csv")
+        plan = read_table(folder / "plan" / f"{shard}.csv")
+        status = read_table(folder / "status" / "decode" / f"{shard}.csv")
         readers = {name: ShardReader(folder / MODALITY_FILES[name] / f"{shard}.h5") for name in modalities}
         _check_rows(folder, shard, plan, status, readers)
         for name, reader in readers.items():
@@ -99,11 +101,12 @@ def build_index(
         failures.append(status[~usable])
         hashes = {MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()}
         entries.append({"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes})
-        planned += len(plan)
-    if not planned:
+    if not any(entry["clips"] for entry in entries):
         raise UserError(f"collections.{folder.name}.source: no clips are planned - allowed: a source with videos")
     clips = pd.concat(tables, ignore_index=True)
-    failed = pd.concat(failures, ignore_index=True)
+    failed = pd.concat(failures, ignore_index=True).drop_duplicates("clip_id", keep="last")
+    failed = failed[(failed["status"] != "spare") & ~failed["clip_id"].isin(clips["clip_id"])]
+    planned = len(clips) + len(failed)
     _require(folder.name, planned, len(clips), failed, min_success)
     with whole_file(clips_out) as part:
         clips.to_csv(part, index=False, lineterminator="\n")
@@ -132,7 +135,7 @@ class _Modality:
         self._clipped = 0.0
 
     def add(self, reader: ShardReader) -> None:
-        plain = {key: value.item() if hasattr(value, "item") else value for key, value in reader.attributes.items()}
+        plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in reader.attributes.items()}
         if plain.get("modality") != MODALITY_FILES[self._name]:
             raise UserError(f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again")
         self._moments = self._moments + reader.moments
@@ -159,7 +162,7 @@ class _Modality:
         return {**found, "mean": mean.tolist(), "std": np.where(std > 1e-6, std, 1.0).tolist()}
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """A CSV file with every value as written: a class may be called 007, null or nan."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline_src.clips.decode import Decoded, DecodeTask, decode_all
-from pipeline_src.clips.rows import StatusRow, read_fetched, read_plan, write_status
+from pipeline_src.clips.rows import StatusRow, read_plan, read_status, write_status
 from pipeline_src.errors import UserError
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import DecodeSettings
@@ -36,11 +36,11 @@ def decode_shard(
         UserError: the status file of fetching does not belong to the plan.
     """
     clips = read_plan(plan)
-    arrived = read_fetched(fetched)
+    arrived = read_status(fetched)
     if [clip.clip_id for clip in clips] != [row.clip_id for row in arrived]:
         raise UserError(f"{fetched}: its clips differ from {plan}; delete it and run snakemake again")
     tasks = [
-        DecodeTask(row.file, clip.start_s, clip.duration_s)
+        DecodeTask(row.file, row.start_s, clip.duration_s)
         for clip, row in zip(clips, arrived, strict=True)
         if row.status == "ok"
     ]
@@ -53,6 +53,8 @@ def decode_shard(
                 modality="frames",
                 item_shape=(settings.height, settings.width, 3),
                 dtype="uint8",
+                codec=settings.codec,
+                jpeg_quality=settings.jpeg_quality,
                 attributes={"frame_rate": settings.frame_rate, "units": "8-bit RGB"},
             )
         )
@@ -76,7 +78,7 @@ def decode_shard(
                 rows.append(StatusRow(row.clip_id, row.status, row.reason))
             else:
                 rows.append(StatusRow(row.clip_id, decoded.status, decoded.reason))
-    write_status(status, rows, with_file=False)
+    write_status(status, rows, fetched=False)
 
 
 def main() -> None:

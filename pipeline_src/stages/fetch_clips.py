@@ -1,9 +1,11 @@
 """Fetch the videos of a shard of clips."""
 
 import shutil
+import sys
 from pathlib import Path
 
 from pipeline_src.clips.fetch import fetch_clips
+from pipeline_src.clips.outcomes import summary
 from pipeline_src.clips.rows import read_plan, write_status
 from pipeline_src.files import whole_directory
 from pipeline_src.settings.base import Settings
@@ -15,6 +17,9 @@ class StageSettings(Settings):
     """What fetching depends on."""
 
     fetch: FetchSettings
+    seed: int = 0
+    spare: float = 0.0
+    shortest_s: float = 0.0
 
 
 def main() -> None:
@@ -23,15 +28,23 @@ def main() -> None:
     arguments.add_argument("--plan", required=True, type=Path, help="plan/{shard}.csv")
     arguments.add_argument("--media", required=True, type=Path, help="folder for downloads; empty for local files")
     arguments.add_argument("--status", required=True, type=Path, help="status/fetch/{shard}.csv to write")
-    arguments.add_argument("--threads", type=int, default=1, help="downloads at a time")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     clips = read_plan(given.plan)
     for stale in given.media.parent.glob(f".{given.media.name}.*"):
         shutil.rmtree(stale, ignore_errors=True)  # Downloads of a job that was killed.
     with whole_directory(given.media) as folder:
-        rows = fetch_clips(clips, folder, given.media, settings.fetch, max(1, given.threads))
-    write_status(given.status, rows, with_file=True)
+        rows = fetch_clips(
+            clips,
+            folder,
+            given.media,
+            settings.fetch,
+            seed=settings.seed,
+            spare=settings.spare,
+            shortest_s=settings.shortest_s,
+        )
+    write_status(given.status, rows, fetched=True)
+    print("\n".join(summary(row.status for row in rows)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The index of a collection: which clips are usable, and the statistics of each modality."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from pydantic import Field
 
+from pipeline_src.clips.outcomes import summary
+from pipeline_src.clips.retry import shards_of_rounds
 from pipeline_src.files import read_json
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import Modality
@@ -17,6 +20,7 @@ class StageSettings(Settings):
 
     modalities: tuple[Modality, ...] = Field(min_length=1)
     min_success: float = Field(ge=0, le=1)
+    retries: int = Field(0, ge=0)
 
 
 def main() -> None:
@@ -24,14 +28,18 @@ def main() -> None:
     arguments = _arguments()
     settings = settings_from(arguments.settings, StageSettings)
     plan = read_json(arguments.folder / "plan" / "shards.json")
+    retried = shards_of_rounds(arguments.folder, settings.retries, f"collections.{arguments.folder.name}.retries")
     build_index(
         arguments.folder,
-        [entry["shard"] for entry in plan["shards"]],
+        [*(entry["shard"] for entry in plan["shards"]), *retried],
         list(settings.modalities),
         arguments.out,
         arguments.clips,
         settings.min_success,
     )
+    index = read_json(arguments.out)
+    ended = [name for name, count in {**index["failed"], "ok": index["usable"]}.items() for _ in range(count)]
+    print("\n".join(summary(ended)), file=sys.stderr)
 
 
 def _arguments() -> argparse.Namespace:

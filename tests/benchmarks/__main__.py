@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks import codecs
 from tests.benchmarks.decoding import compare_decoding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +165,7 @@ def main() -> None:
             first, second, times = ratio(run, run_floor)
             print(f"{ours:50} {floor:50} {first:8.2f} {second:8.2f} {times:6.2f}", flush=True)
         compare_decoding(folder / "decoding")
+        codecs.compare(folder, folder / "videos")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,31 @@ rule render_world:
         " --out {output:q} 2> {log:q}"
 
 
+rule sample_videos:
+    output:
+        f"{DATA}/{{collection}}/sample/videos.csv",
+    log:
+        f"{DATA}/{{collection}}/logs/sample_videos.log",
+    benchmark:
+        f"{DATA}/{{collection}}/benchmarks/sample_videos.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(1440),
+        fetch=1,
+    params:
+        settings=lambda wildcards: settings_json(
+            source=SETTINGS.collections[wildcards.collection].source, fetch=SETTINGS.fetch, seed=SETTINGS.seed
+        ),
+        # No output: what YouTube has answered survives a failed job, and more videos ask only for more.
+        answers=lambda wildcards, output: str(Path(output[0]).with_name("answers.jsonl")),
+        code=code("sample_videos"),
+    shell:
+        "python -m pipeline_src.stages.sample_videos --settings {params.settings:q} --collection {wildcards.collection}"
+        " --answers {params.answers:q} --out {output:q} 2> {log:q}"
+
+
 checkpoint plan_clips:
     input:
         plan_input,
@@ -71,7 +96,7 @@ rule fetch_clips:
         runtime=grows(240),
         fetch=1,
     params:
-        settings=lambda wildcards: settings_json(fetch=SETTINGS.fetch),
+        settings=fetch_settings,
         code=code("fetch_clips"),
     shell:
         "python -m pipeline_src.stages.fetch_clips --settings {params.settings:q} --plan {input:q} --media {output.media:q}"
@@ -103,3 +128,38 @@ rule decode_clips:
     shell:
         "python -m pipeline_src.stages.decode_clips --settings {params.settings:q} --plan {input.plan:q} --fetched {input.fetched:q}"
         " --frames {output.frames:q} --sound {output.sound:q} --status {output.status:q} --threads {threads} 2> {log:q}"
+
+
+# A record of what failed when it was made: no change of code or settings makes another one of it.
+checkpoint plan_retry:
+    output:
+        f"{DATA}/{{collection}}/plan/retry_{{round}}.json",
+    log:
+        f"{DATA}/{{collection}}/logs/plan_retry_{{round}}.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        settings=lambda wildcards: settings_json(
+            clips_per_shard=SETTINGS.collections[wildcards.collection].plan.clips_per_shard
+        ),
+        folder=lambda wildcards: f"{DATA}/{wildcards.collection}",
+    shell:
+        "python -m pipeline_src.stages.plan_retry --settings {params.settings:q} --folder {params.folder:q} --round {wildcards.round}"
+        " --out {output:q} 2> {log:q}"
+
+
+# A target for people: fetch again the clips that failed for a passing reason, and only those.
+rule retry_failed:
+    input:
+        retried_shards,
+    log:
+        f"{DATA}/logs/retry_failed.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        settings=settings_json(),
+        folders=lambda wildcards: [f"{DATA}/{name}" for name in retry_rounds()],
+        rounds=lambda wildcards: list(retry_rounds().values()),
+    shell:
+        "python -m pipeline_src.stages.tell_retried --settings {params.settings:q} --folders {params.folders:q}"
+        " --rounds {params.rounds:q} 2>&1 | tee {log:q}"

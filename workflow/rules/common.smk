@@ -1,5 +1,6 @@
 """The checked configuration and what the rules share. Standard library and pydantic only: every job parses this."""
 
+import functools
 import hashlib
 import json
 import shutil
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 from pipeline_src.clips.folder_state import check_source, folder_state, list_state
+from pipeline_src.clips.retry import next_round, shards_of_rounds
 from pipeline_src.errors import UserError
 from pipeline_src.provenance import code_version
 from pipeline_src.settings import catalogue
@@ -16,6 +18,9 @@ try:
     SETTINGS = load_settings(config)
     for name in SETTINGS.used_collections:
         check_source(f"collections.{name}.source", SETTINGS.collections[name].source)
+        shards_of_rounds(
+            Path(SETTINGS.data_root, name), SETTINGS.collections[name].retries, f"collections.{name}.retries"
+        )
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)

@@ -85,6 +85,7 @@ rule index_collection:
         settings=lambda wildcards: settings_json(
             modalities=SETTINGS.collections[wildcards.collection].modalities,
             min_success=SETTINGS.collections[wildcards.collection].min_success,
+            retries=SETTINGS.collections[wildcards.collection].retries,
         ),
         folder=lambda wildcards: f"{DATA}/{wildcards.collection}",
         code=code("index_collection"),

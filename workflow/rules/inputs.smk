@@ -7,9 +7,13 @@ LAST = f"{RUN}/search/gen_{SETTINGS.search.generations - 1:03d}"
 
 def plan_input(wildcards):
     source = SETTINGS.collections[wildcards.collection].source
-    return {"world": [f"{DATA}/{wildcards.collection}/world"], "list": [getattr(source, "path", "")], "folder": []}[
-        source.kind
-    ]
+    made = {
+        "world": [f"{DATA}/{wildcards.collection}/world"],
+        "youtube": [f"{DATA}/{wildcards.collection}/sample/videos.csv"],
+        "list": [getattr(source, "path", "")],
+        "folder": [],
+    }
+    return made[source.kind]
 
 
 def source_state(wildcards):
@@ -20,15 +24,53 @@ def source_state(wildcards):
     return list_state(source.path, source.path_column, source.root) if source.kind == "list" else ""
 
 
-def shards_of(wildcards):
-    """All that the index is made of: plan, status and shards of every modality, known once clips are planned."""
-    plan = checkpoints.plan_clips.get(collection=wildcards.collection).output[0]
-    shards = [entry["shard"] for entry in json.loads(Path(plan).read_text())["shards"]]
-    folder = f"{DATA}/{wildcards.collection}"
-    modalities = SETTINGS.collections[wildcards.collection].modalities
+def planned_shards(collection):
+    """Names of a collection's shards, known once clips are planned."""
+    plan = checkpoints.plan_clips.get(collection=collection).output[0]
+    return [entry["shard"] for entry in json.loads(Path(plan).read_text())["shards"]]
+
+
+def made_of(collection, shards):
+    """Plan, status and every modality of shards."""
+    folder = f"{DATA}/{collection}"
+    modalities = SETTINGS.collections[collection].modalities
     named = [f"{folder}/{MODALITY_FOLDERS[modality]}/{shard}.h5" for modality in modalities for shard in shards]
     tables = [f"{folder}/{kind}/{shard}.csv" for kind in ("plan", "status/decode") for shard in shards]
     return [*named, *tables]
+
+
+def shards_of(wildcards):
+    """All that the index is made of."""
+    name = wildcards.collection
+    retried = shards_of_rounds(Path(DATA, name), SETTINGS.collections[name].retries, f"collections.{name}.retries")
+    return made_of(name, [*planned_shards(name), *retried])
+
+
+@functools.cache
+def retry_rounds():
+    """The round that `retry_failed` makes of each collection that was planned, fixed before it begins."""
+    planned = [name for name in SETTINGS.used_collections if Path(DATA, name, "plan/shards.json").exists()]
+    return {name: next_round(Path(DATA, name)) for name in planned}
+
+
+def retried_shards(wildcards):
+    """What a round of retrying makes: of each collection, shards of the clips that may come now."""
+    files = []
+    for name, number in retry_rounds().items():
+        record = checkpoints.plan_retry.get(collection=name, round=f"{number:02d}").output[0]
+        files += made_of(name, [entry["shard"] for entry in json.loads(Path(record).read_text())["shards"]])
+    return files
+
+
+def fetch_settings(wildcards):
+    collection = SETTINGS.collections[wildcards.collection]
+    return settings_json(
+        fetch=SETTINGS.fetch,
+        seed=SETTINGS.seed,
+        # A shard of clips that are tried again has no candidates to spare.
+        spare=0.0 if "r" in wildcards.shard else collection.plan.spare,
+        shortest_s=collection.plan.shortest_s,
+    )
 
 
 def state_before(wildcards):

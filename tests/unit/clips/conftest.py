@@ -11,18 +11,6 @@ from pipeline_src.clips.ffmpeg import ffmpeg_path
 
 
 @pytest.fixture(scope="session")
-def ffmpeg() -> Callable[..., None]:
-    """Run ffmpeg with arguments."""
-    binary = ffmpeg_path()
-
-    def call(*arguments: object) -> None:
-        front = [binary, "-hide_banner", "-nostdin", "-v", "error", "-y"]
-        subprocess.run(front + [str(argument) for argument in arguments], check=True)
-
-    return call
-
-
-@pytest.fixture(scope="session")
 def encode() -> Callable[..., Path]:
     """Encode frames (T, H, W, 3) losslessly; further arguments stand before the output file."""
     binary = ffmpeg_path()
@@ -47,12 +35,3 @@ def encode() -> Callable[..., Path]:
         return path
 
     return call
-
-
-@pytest.fixture(scope="session")
-def small_video(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., None]) -> Path:
-    """3 s of 64x48 pixels at 10 frames/s with a tone."""
-    path = tmp_path_factory.mktemp("small") / "small.mp4"
-    picture = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=3"]
-    ffmpeg(*picture, "-f", "lavfi", "-i", "sine=d=3", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
-    return path

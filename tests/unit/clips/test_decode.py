@@ -327,7 +327,7 @@ def write_inputs(tmp_path: Path, video: Path) -> None:
         arrived.append(StatusRow(name, status, "gone" if status != "ok" else "", file))  # type: ignore[arg-type]
     (tmp_path / "text.mp4").write_text("words")
     (tmp_path / "plan.csv").write_text(plan_text(rows, 0))
-    write_status(tmp_path / "fetched.csv", arrived, with_file=True)
+    write_status(tmp_path / "fetched.csv", arrived, fetched=True)
 
 
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, threads: int, sound: bool = True) -> Path:

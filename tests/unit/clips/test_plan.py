@@ -13,9 +13,9 @@ from pipeline_src.clips.plan import (
     fingerprint,
     plan_collection,
     plan_video,
-    section_starts,
 )
-from pipeline_src.clips.rows import ClipRow, read_plan
+from pipeline_src.clips.rows import ClipRow, plan_text, read_plan
+from pipeline_src.clips.sections import section_start, section_starts
 from pipeline_src.clips.sources import Video
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import CollectionSettings, PlanSettings
@@ -231,3 +231,48 @@ def test_the_program_writes_a_plan_and_tells_a_wrong_folder(
     (entry,) = json.loads(out.read_text())["shards"]
     assert (entry["clips"], entry["shard"], len(entry["content"])) == (1, "000000", 16)
     assert "collections.pool.source.path" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_places_in_videos_of_unknown_length_are_drawn_when_they_are_fetched(tmp_path: Path) -> None:
+    video = Video("https://h/v", "https://h/v", "https://h/v")
+    rows = plan_video(video, PlanSettings(duration_s=5, per_video=2), 0, None, "")
+    assert [(row.start_s, row.section) for row in rows] == [(None, 0), (None, 1)]
+    path = tmp_path / "plan.csv"
+    path.write_text(plan_text(rows, 0))
+    assert "random#1" in path.read_text()
+    assert read_plan(path) == rows
+    assert rows[0].latest_s == float("inf")
+
+
+def test_a_known_length_makes_the_same_places_as_the_one_found_while_fetching() -> None:
+    video = Video("https://h/v", "https://h/v", "https://h/v", duration_s=60.0)
+    rows = plan_video(video, PlanSettings(duration_s=5, per_video=3), 7, 60.0, "")
+    assert [row.start_s for row in rows] == [section_start(60.0, 5, number, 7, "https://h/v") for number in range(3)]
+
+
+def test_short_videos_are_no_clips_where_that_is_asked_for() -> None:
+    video = Video("v", "v", "v")
+    assert plan_video(video, PlanSettings(duration_s=5, shortest_s=3), 0, 2.9, "") == []
+    assert len(plan_video(video, PlanSettings(duration_s=5, shortest_s=3), 0, 3.0, "")) == 1
+
+
+def test_shards_have_room_for_their_spare_candidates(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"https://h/{number}\n" for number in range(25)))
+    plan = {"duration_s": 5, "clips_per_shard": 10, "spare": 0.2}
+    source = {"kind": "list", "path": str(tmp_path / "list.txt")}
+    collection = CollectionSettings.model_validate({"source": source, "plan": plan})
+    out = tmp_path / "data" / "plan" / "shards.json"
+    plan_collection(collection, "pool", 0, tmp_path / "data", out)
+    assert [entry["clips"] for entry in json.loads(out.read_text())["shards"]] == [12, 12, 1]
+
+
+def test_a_longer_list_keeps_every_clip_in_its_place(tmp_path: Path) -> None:
+    out = tmp_path / "data" / "plan" / "shards.json"
+    for count, per_video in ((25, 1), (40, 1), (40, 2)):
+        (tmp_path / "list.txt").write_text("".join(f"https://h/{number}\n" for number in range(count)))
+        plan = {"duration_s": 5, "clips_per_shard": 10, "per_video": per_video}
+        source = {"kind": "list", "path": str(tmp_path / "list.txt")}
+        collection = CollectionSettings.model_validate({"source": source, "plan": plan})
+        before = [path.read_text() for path in sorted(out.parent.glob("0*.csv"))][:2]
+        plan_collection(collection, "pool", 0, tmp_path / "data", out)
+        assert [path.read_text() for path in sorted(out.parent.glob("0*.csv"))][: len(before)] == before

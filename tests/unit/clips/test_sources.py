@@ -1,8 +1,11 @@
 import os
+from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from pipeline_src.clips import folder_state as folder_state_module
 from pipeline_src.clips.folder_state import check_source, folder_state, list_state, list_videos
 from pipeline_src.clips.sources import list_source
 from pipeline_src.errors import UserError
@@ -136,7 +139,7 @@ def test_a_repeated_row_counts_once_and_a_contradiction_is_told(tmp_path: Path) 
         ("path,c\na.mp4\n", {}, "line 2: not 2 fields"),
         ("path\na,b.mp4\n", {}, "line 2: not 1 fields.*quote"),
         ("path\na\0b.mp4\n", {}, "line 2: a NUL character"),
-        ('path\n"a.mp4\n', {}, "not a CSV file"),
+        ('path\n"a.mp4\n', {}, "not a text or CSV file"),
     ],
 )
 def test_a_wrong_list_is_one_line_that_names_place_and_value(
@@ -201,3 +204,61 @@ def test_a_replaced_file_of_a_list_changes_its_state_and_a_url_does_not(tmp_path
 def test_a_missing_source_is_told_before_anything_runs(source: FolderSource | ListSource, expected: str) -> None:
     with pytest.raises(UserError, match=expected):
         check_source("c.source", source)
+
+
+MIXED = ("dQw4w9WgXcQ", "-_-_-_-_-_-", "https://example.org/a.mp4?x=1", "here.mp4", "a file of words")
+
+
+def test_a_text_list_mixes_youtube_ids_urls_and_paths(tmp_path: Path) -> None:
+    (tmp_path / "here.mp4").touch()
+    (tmp_path / "local_file_").touch()  # Eleven characters, as an id has; the file wins.
+    (tmp_path / "list.txt").write_text("# mine\n\n" + "\n".join([*MIXED, "local_file_"]) + "\n")
+    source = {"kind": "list", "path": str(tmp_path / "list.txt")}
+    videos = list_source(CollectionSettings.model_validate({"source": source}), "mine", tmp_path)
+    assert [video.path for video in videos] == [
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+        "https://www.youtube.com/watch?v=-_-_-_-_-_-",
+        "https://example.org/a.mp4?x=1",
+        str(tmp_path / "here.mp4"),
+        str(tmp_path / "a file of words"),
+        str(tmp_path / "local_file_"),
+    ]
+    assert [video.identity for video in videos] == [*MIXED, "local_file_"]
+
+
+def test_a_parquet_list_is_read_like_the_same_csv(tmp_path: Path) -> None:
+    table = pd.DataFrame({"path": MIXED, "length": [60.5, None, 7.0, 1.0, 2.0], "class": list("aabba")})
+    table.to_parquet(tmp_path / "list.parquet")
+    table.to_csv(tmp_path / "list.csv", index=False)
+    found = []
+    for name in ("list.parquet", "list.csv"):
+        source = {"kind": "list", "path": str(tmp_path / name), "duration_column": "length", "label_column": "class"}
+        collection = CollectionSettings.model_validate({"source": source, "splits": {}})
+        found.append(list_source(collection, "mine", tmp_path))
+    assert found[0][0].duration_s == 60.5
+    assert found[0][1].duration_s is None
+    assert found[0] == found[1]
+
+
+def test_a_file_that_only_says_it_is_parquet_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.parquet").write_text("path\n")
+    source = {"kind": "list", "path": str(tmp_path / "list.parquet")}
+    with pytest.raises(UserError, match="not a parquet file"):
+        list_source(CollectionSettings.model_validate({"source": source}), "mine", tmp_path)
+
+
+def test_the_state_of_a_list_of_millions_is_cheap(tmp_path: Path) -> None:
+    """Every job of a cluster reads it."""
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"https://example.org/{number}.mp4\n" for number in range(200_000)))
+    opened: list[int] = []
+
+    def counted(rows: object, most: int) -> object:
+        opened.append(most)
+        return islice(rows, most)  # type: ignore[call-overload]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder_state_module, "islice", counted)
+        assert list_state(path, "path", None) != "missing"
+    assert opened == [folder_state_module.TRACKED]
+    assert folder_state_module.TRACKED <= 50_000

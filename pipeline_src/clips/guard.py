@@ -1,0 +1,90 @@
+"""What a process that fetches may reach. Installed once, it cannot be taken off again: for child processes only.
+
+The checks hang on Python's own audit events, which every connection of this process passes whatever library makes it,
+with the address that a name was resolved to. So redirects and names that resolve to private addresses are covered.
+"""
+
+import ipaddress
+import socket
+import sys
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline_src.clips.outcomes import RefusedError
+from pipeline_src.settings.clips import FetchSettings
+
+PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn")
+
+
+def check_url(url: str, settings: FetchSettings) -> None:
+    """Refuse a URL before anything is asked for.
+
+    Raises:
+        RefusedError: another scheme than http and https, a host that is not allowed, or a private address.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise RefusedError(f"no valid URL: {error}") from error
+    if parts.scheme.lower() not in ("http", "https") or not host or any(character < "!" for character in url):
+        raise RefusedError(f"{parts.scheme}: allowed: http:// and https://")
+    if parts.username is not None or parts.password is not None:
+        raise RefusedError("a URL with a user name")
+    _check_host(host, settings)
+    if not settings.allow_private:
+        # Behind a proxy no connection shows where the host really is; what this machine knows of it still counts.
+        for address in _addresses(host):
+            if not is_public(address):
+                raise RefusedError(f"{host}: a private address ({address}); fetch.allow_private allows it")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet."""
+    try:
+        found = ipaddress.ip_address(address.split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
+    return found.is_global and not found.is_multicast and (mapped is None or mapped.is_global)
+
+
+def install(settings: FetchSettings) -> None:
+    """Refuse, for the rest of this process, all other hosts and every program."""
+    proxies = _proxies(settings)
+    gateways = {address for name in proxies for address in _addresses(name)}
+
+    def watch(event: str, given: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.sendto"):
+            address = given[1]
+            if not isinstance(address, tuple):
+                raise RefusedError("a connection that is not over IP")
+            if not settings.allow_private and address[0] not in gateways and not is_public(str(address[0])):
+                raise RefusedError(f"a private address ({address[0]}); fetch.allow_private allows it")
+        elif event == "socket.getaddrinfo" and given[0] is not None:
+            name = given[0].decode() if isinstance(given[0], bytes) else str(given[0])
+            if name not in proxies and name not in gateways:
+                _check_host(name, settings)
+        elif event in PROGRAMS or event == "ftplib.connect":
+            raise RefusedError(f"{event} while fetching")
+
+    sys.addaudithook(watch)
+
+
+def _check_host(host: str, settings: FetchSettings) -> None:
+    name = host.lower().rstrip(".")
+    if settings.hosts and not any(name == allowed or name.endswith(f".{allowed}") for allowed in settings.hosts):
+        raise RefusedError(f"{host}: fetch.hosts allows {', '.join(settings.hosts)}")
+
+
+def _proxies(settings: FetchSettings) -> set[str]:
+    urls = [settings.proxy] if settings.proxy else list(urllib.request.getproxies().values())
+    return {host for host in (urlsplit(url).hostname for url in urls) if host}
+
+
+def _addresses(host: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()
