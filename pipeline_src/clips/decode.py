@@ -7,12 +7,12 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
 from pipeline_src.clips.rows import Status, short_reason
 from pipeline_src.errors import DiskFullError
 from pipeline_src.settings.clips import DecodeSettings
+
+R = TypeVar("R")
 
 # ffmpeg reads this much further than the clip, so that frames displayed out of coded order are not cut off.
 READ_MARGIN_S = 1.0
@@ -60,32 +62,47 @@ class Decoded:
     sound: np.ndarray
 
 
-def decode_all(
-    tasks: Iterable[DecodeTask], settings: DecodeSettings, threads: int, *, with_sound: bool = True
-) -> Iterator[Decoded]:
-    """Decode clips with `threads` at a time and yield them in order.
+def _itself(decoded: Decoded) -> Any:
+    return decoded
 
-    Those behind a slow clip go on meanwhile, until finished ones that wait for it hold HELD_BYTES: memory stays steady
-    whatever the number of tasks.
+
+def decode_all(
+    tasks: Iterable[DecodeTask],
+    settings: DecodeSettings,
+    threads: int,
+    *,
+    with_sound: bool = True,
+    then: Callable[[Decoded], R] = _itself,
+) -> Iterator[R]:
+    """Decode clips with `threads` at a time and yield, in order, what `then` makes of them in its thread.
+
+    Those behind a slow clip go on meanwhile, until finished ones that wait for it stem from HELD_BYTES of frames:
+    memory stays steady whatever the number of tasks.
     """
     binary = ffmpeg_path()
     source = iter(tasks)
-    waiting: deque[Future[Decoded]] = deque()
+    waiting: deque[Future[tuple[int, R]]] = deque()
+
+    def work(task: DecodeTask) -> tuple[int, R]:
+        decoded = decode_clip(task, settings, binary, with_sound=with_sound)
+        return decoded.frames.nbytes, then(decoded)
+
     more = True
-    with ThreadPoolExecutor(threads) as pool:
+    # One more than there are cores: each pauses while its ffmpeg starts and ends.
+    with ThreadPoolExecutor(threads + 1) as pool:
         try:
             while True:
                 finished = [future for future in waiting if future.done()]
-                held = sum(future.result().frames.nbytes for future in finished)
+                held = sum(future.result()[0] for future in finished)
                 room = threads + SPARE_TASKS - (len(waiting) - len(finished)) if held < HELD_BYTES else 0
                 for task in islice(source, room) if more else ():
-                    waiting.append(pool.submit(decode_clip, task, settings, binary, with_sound=with_sound))
+                    waiting.append(pool.submit(work, task))
                     room -= 1
                 more = more and room <= 0
                 if not waiting:
                     return
                 if waiting[0].done():
-                    yield waiting.popleft().result()
+                    yield waiting.popleft().result()[1]
                 else:
                     wait([future for future in waiting if not future.done()], return_when=FIRST_COMPLETED)
         finally:

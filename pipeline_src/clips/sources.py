@@ -107,12 +107,11 @@ def _found_list(folder: Path) -> ListSource:
 
 
 def _from_list(source: ListSource, setting: str) -> list[Video]:
-    root = source.root if source.root is not None else os.path.dirname(source.path)
     videos: dict[tuple[str, str], Video] = {}
     lines: dict[tuple[str, str], int] = {}
     repeated = 0
-    for line, row in _rows(source, setting):
-        video = _video(source, root, f"{source.path} line {line}", row)
+    for line, row in list_rows(source, setting):
+        video = _video(source, f"{source.path} line {line}", row)
         key = (video.identity, "" if video.start_s is None else seconds_text(video.start_s))
         if key not in videos:
             videos[key], lines[key] = video, line
@@ -130,8 +129,16 @@ def _from_list(source: ListSource, setting: str) -> list[Video]:
     return list(videos.values())
 
 
-def _rows(source: ListSource, setting: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number and values of each row of a list."""
+def list_rows(source: ListSource, setting: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and values of each row of a list.
+
+    Args:
+        source: its settings.
+        setting: where they stand, for messages.
+
+    Raises:
+        UserError: a list that cannot be read, lacks a column, or has a row of another length.
+    """
     wanted = {
         "path_column": source.path_column,
         "start_column": source.start_column,
@@ -198,9 +205,9 @@ def _parquet_rows(source: ListSource) -> Iterator[tuple[int, list[str]]]:
                 yield number, ["" if value is None else str(value) for value in row]
 
 
-def _video(source: ListSource, root: str, where: str, row: dict[str, str]) -> Video:
+def _video(source: ListSource, where: str, row: dict[str, str]) -> Video:
     identity = row[source.path_column].strip()
-    path = _place(identity, root)
+    path = place_of(identity, source)
     if not identity or ("://" in identity and not is_url(identity)):
         raise UserError(
             f"{where}, column {source.path_column}: {identity!r} - allowed: a path, a URL that starts with http://"
@@ -223,11 +230,11 @@ def _video(source: ListSource, root: str, where: str, row: dict[str, str]) -> Vi
     )
 
 
-def _place(identity: str, root: str) -> str:
+def place_of(identity: str, source: ListSource) -> str:
     """The path or URL that a list's entry stands for."""
     if is_url(identity):
         return identity
-    path = os.path.join(root, identity)
+    path = os.path.join(os.path.dirname(source.path) if source.root is None else source.root, identity)
     if YOUTUBE_ID.fullmatch(identity) and not os.path.exists(path):
         return f"https://www.youtube.com/watch?v={identity}"
     return path

@@ -16,7 +16,7 @@ FOLDERS = {"rgb": "frames", "flow": "flow", "grey": "grey", "audio": "audio", "s
 # Length of a clip where neither a setting nor an earlier plan says it.
 ASSUMED_CLIP_S = 10.0
 # Stored bytes per raw byte of real videos at 48x48, 12 frames/s; flow mostly repeats its zero.
-KEPT = {"rgb": 0.71, "flow": 0.11, "grey": 0.75, "audio": 0.85, "sound": 0.85}
+KEPT = {"jpeg": 0.11, "lzf": 0.71, "gzip": 0.6, "raw": 1.0, "flow": 0.11, "grey": 0.75, "audio": 0.85, "sound": 0.85}
 WORLD_BYTES_PER_S = 30_000
 MEDIA_BYTES_PER_S = 60_000
 # Megabytes of an encoder of 32-bit weights.
@@ -25,6 +25,7 @@ THREADS = {"render_world": 8, "decode_clips": 8, "extract_flow": 8}
 # Seconds of one core: orders of magnitude on a workstation of 2020, for planning before anything is measured.
 SECONDS = {
     "render_world": ("video", 0.2),
+    "sample_videos": ("video", 0.5),
     "plan_clips": ("video", 0.005),
     "fetch_clips": ("URL", 5.0),
     "decode_clips": ("second of video", 0.1),
@@ -80,7 +81,7 @@ def disk(run: RunSettings, sizes: dict[str, Size]) -> list[Disk]:
     """Disk space per collection and modality, and of the trained networks."""
     rows = []
     for name in run.used_collections:
-        collection, clips = run.collections[name], sizes[name].clips or 0
+        collection, clips = run.collections[name], sizes[name].clips
         folder = Path(run.data_root) / name
         shards = planned_clips(folder / "plan" / "shards.json")
         seconds, length_from = clip_seconds(collection)
@@ -92,8 +93,9 @@ def disk(run: RunSettings, sizes: dict[str, Size]) -> list[Disk]:
                 each = sum(have.values()) / counted
                 origin = f"measured: {each:,.0f} bytes per clip in {counted} clips of {folder}"
             else:
-                each = _raw_bytes(run, modality, seconds) * KEPT[modality]
-                origin = f"default: {each:,.0f} bytes per clip, {KEPT[modality]:g} of the raw size, {length_from}"
+                kept = KEPT[run.decode.codec if modality == "rgb" else modality]
+                each = _raw_bytes(run, modality, seconds) * kept
+                origin = f"default: {each:,.0f} bytes per clip, {kept:g} of the raw size, {length_from}"
             rows.append(Disk(name, modality, round(each * clips), origin))
         if isinstance(collection.source, WorldSource):
             rendered = [file.stat().st_size for file in (folder / "world").glob("*.mp4")]
@@ -172,11 +174,13 @@ def _amounts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, dict[str, fl
 
     for name in run.used_collections:
         collection, size = run.collections[name], sizes[name]
-        clips, videos = size.clips or 0, size.videos or 0
+        clips, videos = size.clips, size.videos
         seconds = clips * clip_seconds(collection)[0]
         megapixels = seconds * run.decode.frame_rate * run.decode.height * run.decode.width / 1e6
         if collection.source.kind == "world":
             add("render_world", video=videos)
+        if collection.source.kind == "youtube":
+            add("sample_videos", video=videos)
         add("plan_clips", video=videos)
         add("fetch_clips", URL=clips * size.addresses / max(videos, 1), clip=clips)
         add("decode_clips", second_of_video=seconds, clip=clips)
@@ -188,7 +192,7 @@ def _amounts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, dict[str, fl
     models = len(run.lineup) * len(run.seeds)
     trained = sum(entry.kind != "scratch" for entry in run.lineup) * len(run.seeds)
     splits = sum(run.collections[name].split_count for name in run.transfer.collections)
-    labelled = sum(sizes[name].clips or 0 for name in run.transfer.collections)
+    labelled = sum(sizes[name].clips for name in run.transfer.collections)
     add("calibrate_loss", iteration=run.loss.calibrate_batches if run.loss.calibrate else 0)
     add("score_controls", job=1)
     add("pretrain_individual", iteration=individuals * run.proxy.iterations)

@@ -1,14 +1,15 @@
 """How large a run will be, from its configuration alone: videos, clips, shards and jobs."""
 
-import csv
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_src.clips.folder_state import list_videos
 from pipeline_src.clips.rows import is_url
+from pipeline_src.clips.sources import list_rows, place_of
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource
+from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource, YoutubeSource
 from pipeline_src.settings.run import RunSettings
 
 EXTRACTED = {"flow": "extract_flow", "grey": "extract_grey", "audio": "extract_audio"}
@@ -16,6 +17,8 @@ EXTRACTED = {"flow": "extract_flow", "grey": "extract_grey", "audio": "extract_a
 LOCAL = (
     "all",
     "plan_clips",
+    "plan_retry",
+    "retry_failed",
     "check_overlap",
     "propose_weights",
     "rank_generation",
@@ -31,14 +34,14 @@ class Size:
     """A collection's size.
 
     Attributes:
-        videos, clips, shards: their numbers; None where the source does not say before it is asked.
+        videos, clips, shards: their numbers; clips without the spare candidates.
         addresses: how many of the videos are at URLs.
         origin: where the number comes from.
     """
 
-    videos: int | None
-    clips: int | None
-    shards: int | None
+    videos: int
+    clips: int
+    shards: int
     addresses: int
     origin: str
 
@@ -52,63 +55,40 @@ def collection_size(name: str, collection: CollectionSettings) -> Size:
     source, plan = collection.source, collection.plan
     addresses = 0
     if isinstance(source, FolderSource):
-        videos: int | None = len(list_videos(source.path))
+        videos = len(list_videos(source.path))
         origin = f"files in {source.path}"
     elif isinstance(source, ListSource):
         videos, addresses = _list_rows(source, f"collections.{name}.source")
         origin = f"rows of {source.path}"
     else:
-        videos = getattr(source, "videos", None)
-        origin = "the setting videos" if videos is not None else f"unknown before {source.kind} is asked"
-    if videos is None:
-        return Size(None, None, None, 0, origin)
+        videos = source.videos
+        addresses = source.videos if isinstance(source, YoutubeSource) else 0
+        origin = "the setting videos"
     several = plan.duration_s is not None and getattr(source, "start_column", None) is None
     clips = videos * (plan.per_video if several else 1)
     if clips > videos:
         origin += f", at most {plan.per_video} clips each"
-    return Size(videos, clips, -(-clips // plan.clips_per_shard), addresses, origin)
+    candidates = math.ceil(plan.clips_per_shard * (1 + plan.spare))
+    return Size(videos, math.ceil(clips / (1 + plan.spare)), -(-clips // candidates), addresses, origin)
 
 
 def _list_rows(source: ListSource, setting: str) -> tuple[int, int]:
-    """Distinct rows of a list, and how many of them are URLs."""
+    """Distinct rows of a list, and how many of them are at URLs."""
     seen: set[int] = set()  # Hashes: two million rows as text would take half a gigabyte.
     addresses = 0
-    try:
-        with open(source.path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            places = []
-            for key in ("path_column", "start_column"):
-                column = getattr(source, key)
-                if column is not None and column not in header:
-                    raise UserError(
-                        f"{setting}.{key}: {column!r} - not a column of {source.path}; allowed:"
-                        f" {', '.join(header) or 'none, the file is empty'}"
-                    )
-                places += [header.index(column)] if column is not None else []
-            for row in reader:
-                if len(row) != len(header):
-                    if not row:
-                        continue
-                    raise UserError(
-                        f"{source.path} line {reader.line_num}: not {len(header)} fields as in the header; quote values"
-                        " with commas"
-                    )
-                key_of_row = hash(tuple(row[place].strip() for place in places))
-                if key_of_row not in seen:
-                    seen.add(key_of_row)
-                    addresses += is_url(row[places[0]].lstrip())
-    except OSError as error:
-        raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{setting}.path: {source.path!r} - not a CSV file in UTF-8 ({error})") from error
+    for _, row in list_rows(source, setting):
+        named = row[source.path_column].strip()
+        key = hash((named, row[source.start_column].strip() if source.start_column else ""))
+        if key not in seen:
+            seen.add(key)
+            addresses += is_url(place_of(named, source))
     if not seen:
-        raise UserError(f"{setting}.path: {source.path!r} has no rows - allowed: a CSV file with a row for each video")
+        raise UserError(f"{setting}.path: {source.path!r} has no rows - allowed: a file with a row for each video")
     return len(seen), addresses
 
 
 def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
-    """Jobs of each rule in the DAG of a run from scratch; a collection of unknown size counts without its shards."""
+    """Jobs of each rule in the DAG of a run from scratch."""
     counts = dict.fromkeys(("check_overlap", "calibrate_loss", "score_controls", "collect_results", "write_report"), 1)
 
     def add(rule: str, jobs: int) -> None:
@@ -116,8 +96,9 @@ def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
             counts[rule] = counts.get(rule, 0) + jobs
 
     for name in run.used_collections:
-        collection, shards = run.collections[name], sizes[name].shards or 0
+        collection, shards = run.collections[name], sizes[name].shards
         add("render_world", int(collection.source.kind == "world"))
+        add("sample_videos", int(collection.source.kind == "youtube"))
         add("plan_clips", 1)
         add("fetch_clips", shards)
         add("decode_clips", shards)

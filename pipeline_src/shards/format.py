@@ -13,8 +13,8 @@ With codec jpeg, which is for pictures in RGB, step t is the JPEG file data[file
 
 Attributes: format_version, modality, axes (names of the axes of what is read), codec, content_hash, units, and what
 the modality needs more (frame_rate, flow's scale, audio's hop). The hash is over data as stored before HDF5's own
-compression, and over all other datasets and attributes. Moments, those of the values that are read, and hash are
-taken while writing, so that an index over many shards need not read their data.
+compression, and over all other datasets and attributes. Moments, those of pictures before they become JPEG files, and
+hash are taken while writing, so that an index over many shards need not read their data.
 """
 
 import errno
@@ -22,6 +22,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -48,6 +49,23 @@ AXES = {
     "audio": ("time", "mel"),
     "sound": ("time",),
 }
+
+
+@dataclass(frozen=True)
+class PackedClip:
+    """A clip as a shard stores it.
+
+    Attributes:
+        length: its time steps.
+        stored: the bytes of its JPEG files, else the clip itself.
+        sizes: bytes of each JPEG file.
+        moments: of its values; those of JPEG files before encoding.
+    """
+
+    length: int
+    stored: np.ndarray
+    sizes: list[int]
+    moments: np.ndarray
 
 
 class ShardWriter:
@@ -112,32 +130,33 @@ class ShardWriter:
             on_error.pop_all()
         return self
 
-    def add(self, clip_id: str, array: np.ndarray | None) -> None:
-        """Append a clip of shape (T, *item_shape); None or T = 0 marks a clip that has nothing here."""
-        length = 0 if array is None else len(array)
-        if array is not None and length:
-            if array.shape[1:] != self._item_shape or array.dtype != self._dtype:
-                wanted = f"{self._dtype} (T, *{self._item_shape})"
-                raise ValueError(f"{clip_id}: {array.dtype} {array.shape} does not fit {wanted}")
-            stored = np.ascontiguousarray(array)
-            if self._codec == "jpeg":
-                stored, array = self._as_jpeg(stored)
+    def pack(self, array: np.ndarray) -> PackedClip:
+        """Make of a clip, shape (T, *item_shape), what `add` stores; any number of threads may do so at a time."""
+        if array.shape[1:] != self._item_shape or array.dtype != self._dtype:
+            raise ValueError(f"{array.dtype} {array.shape} does not fit {self._dtype} (T, *{self._item_shape})")
+        stored = np.ascontiguousarray(array)
+        sums = moments(stored, self._moments.shape[1]) if len(array) else np.zeros_like(self._moments)
+        sizes: list[int] = []
+        if self._codec == "jpeg":
+            files = [jpeg.encode(picture, self._quality) for picture in stored]
+            sizes = [len(file) for file in files]
+            stored = np.frombuffer(b"".join(files), np.uint8)
+        return PackedClip(len(array), stored, sizes, sums)
+
+    def add(self, clip_id: str, clip: np.ndarray | PackedClip | None) -> None:
+        """Append a clip of shape (T, *item_shape), packed or not; None or T = 0 marks one that has nothing here."""
+        packed = self.pack(clip) if isinstance(clip, np.ndarray) else clip
+        length = packed.length if packed else 0
+        if packed and length:
             start = len(self._data)
-            self._data.resize(start + len(stored), axis=0)
-            self._data[start:] = stored
-            self._moments += moments(array, self._moments.shape[1])
-            self._hash.update(stored.data)
+            self._data.resize(start + len(packed.stored), axis=0)
+            self._data[start:] = packed.stored
+            self._moments += packed.moments
+            self._hash.update(packed.stored.data)
+            for size in packed.sizes:
+                self._files.append(self._files[-1] + size)
         self._clip_ids.append(clip_id)
         self._offsets.append(self._offsets[-1] + length)
-
-    def _as_jpeg(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The bytes of the pictures' files one after the other, and the pictures as they will be read."""
-        files = [jpeg.encode(picture, self._quality) for picture in array]
-        read = np.empty_like(array)
-        for file, picture in zip(files, read, strict=True):
-            jpeg.decode(file, picture)
-            self._files.append(self._files[-1] + len(file))
-        return np.frombuffer(b"".join(files), np.uint8), read
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

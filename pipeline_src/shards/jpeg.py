@@ -1,4 +1,4 @@
-"""Pictures as JPEG: colour at half the width (4:2:2), Huffman tables of each picture's own.
+"""Pictures as JPEG: colour at half the width (4:2:2).
 
 Any libjpeg-turbo decodes a file to the same pixels, so it does not matter which decoder a machine has.
 """
@@ -20,13 +20,12 @@ def encode(picture: np.ndarray, quality: int) -> bytes:
         picture: the pixels.
         quality: 1 to 100, libjpeg's scale.
     """
-    from PIL import Image
+    import simplejpeg
 
-    file = io.BytesIO()
-    # Own tables save a tenth of the bytes. At equal bytes, 4:2:2 reads a tenth faster than 4:4:4 at the same PSNR;
-    # 4:2:0 would read another tenth faster, but costs saturated edges 1.5 dB more.
-    Image.fromarray(picture).save(file, "jpeg", quality=quality, subsampling="4:2:2", optimize=True)
-    return file.getvalue()
+    # At equal bytes, 4:2:2 reads a tenth faster than 4:4:4 at the same PSNR; 4:2:0 would read another tenth faster,
+    # but costs saturated edges 1.5 dB more. Huffman tables of each picture's own would save 7 % of the bytes at a
+    # quarter of the speed.
+    return bytes(simplejpeg.encode_jpeg(picture, quality, "RGB", "422", fastdct=False))
 
 
 def decode(file: bytes | memoryview, out: np.ndarray) -> None:

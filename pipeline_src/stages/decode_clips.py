@@ -4,6 +4,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from pipeline_src.clips.decode import Decoded, DecodeTask, decode_all
@@ -11,7 +12,7 @@ from pipeline_src.clips.rows import StatusRow, read_plan, read_status, write_sta
 from pipeline_src.errors import UserError
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import DecodeSettings
-from pipeline_src.shards.format import ShardWriter
+from pipeline_src.shards.format import PackedClip, ShardWriter
 from pipeline_src.stages.command import parser, run, settings_from
 
 
@@ -44,7 +45,6 @@ def decode_shard(
         for clip, row in zip(clips, arrived, strict=True)
         if row.status == "ok"
     ]
-    results = iter(decode_all(tasks, settings, threads, with_sound=sound is not None))
     rows = []
     with ExitStack() as stack:
         pictures = stack.enter_context(
@@ -69,15 +69,17 @@ def decode_shard(
                     attributes={"sample_rate": settings.sound_rate, "units": "16-bit amplitude"},
                 )
             )
+
+        def pack(decoded: Decoded) -> tuple[StatusRow, PackedClip, np.ndarray]:
+            return StatusRow("", decoded.status, decoded.reason), pictures.pack(decoded.frames), decoded.sound
+
+        results = decode_all(tasks, settings, threads, with_sound=sound is not None, then=pack)
         for row in tqdm(arrived, "decode", unit="clip", file=sys.stderr, mininterval=2):
-            decoded: Decoded | None = next(results) if row.status == "ok" else None
-            pictures.add(row.clip_id, None if decoded is None else decoded.frames)
+            status_row, frames_of_clip, sound_of_clip = next(results) if row.status == "ok" else (row, None, None)
+            pictures.add(row.clip_id, frames_of_clip)
             if sounds is not None:
-                sounds.add(row.clip_id, None if decoded is None else decoded.sound)
-            if decoded is None:
-                rows.append(StatusRow(row.clip_id, row.status, row.reason))
-            else:
-                rows.append(StatusRow(row.clip_id, decoded.status, decoded.reason))
+                sounds.add(row.clip_id, sound_of_clip)
+            rows.append(StatusRow(row.clip_id, status_row.status, status_row.reason))
     write_status(status, rows, fetched=False)
 
 

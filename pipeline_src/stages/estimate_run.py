@@ -64,16 +64,13 @@ def estimate(run: RunSettings) -> str:
     sizes = {name: collection_size(name, run.collections[name]) for name in run.used_collections}
     counts = job_counts(run, sizes)
     parts = [_collections(sizes), _disk(run, sizes), _hours(run, sizes, counts), _jobs(counts)]
-    unknown = [name for name, size in sizes.items() if size.clips is None]
-    if unknown:
-        parts.append(f"Not counted, because their size is unknown: {', '.join(unknown)}")
     return "\n\n".join(parts)
 
 
 def _collections(sizes: dict[str, Size]) -> str:
     rows: list[tuple[str, ...]] = [("collection", "videos", "clips", "shards", "from")]
     for name, size in sizes.items():
-        numbers = ("unknown" if value is None else f"{value:,}" for value in (size.videos, size.clips, size.shards))
+        numbers = (f"{value:,}" for value in (size.videos, size.clips, size.shards))
         rows.append((name, *numbers, size.origin))
     return _table(rows, right=(1, 2, 3))
 

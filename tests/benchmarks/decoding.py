@@ -78,10 +78,10 @@ def stage(folder: Path, clips: Sequence[Clip]) -> list[str]:
     with open(folder / "plan.csv", "w", newline="") as plan, open(folder / "fetched.csv", "w", newline="") as fetched:
         planned, arrived = csv.writer(plan), csv.writer(fetched)
         planned.writerow(("clip_id", "path", "start_s", "duration_s", "source_video", "content", "label"))
-        arrived.writerow(("clip_id", "status", "reason", "file"))
+        arrived.writerow(("clip_id", "status", "reason", "file", "start_s", "video_start_s"))
         for number, (path, start, duration) in enumerate(clips):
             planned.writerow((f"c{number}", path, start, duration or "", path, "", ""))
-            arrived.writerow((f"c{number}", "ok", "", path))
+            arrived.writerow((f"c{number}", "ok", "", path, start, start))
     command = [sys.executable, "-m", "pipeline_src.stages.decode_clips", "--settings", json.dumps({"decode": SETTINGS})]
     command += ["--plan", str(folder / "plan.csv"), "--fetched", str(folder / "fetched.csv"), "--threads", str(CORES)]
     for name in ("frames.h5", "sound.h5", "status.csv"):

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from pipeline_src.report.run_cost import disk, hours
 from pipeline_src.report.run_size import collection_size, job_counts, submissions
+from pipeline_src.settings.clips import CollectionSettings
 from pipeline_src.settings.run import RunSettings, load_settings
 from pipeline_src.stages.estimate_run import estimate, read_config
 from tests.tiny_run import ROOT, TINY, Project, copy_project, jobs
@@ -42,7 +44,7 @@ def pretend_planned(project: Project, run: RunSettings) -> None:
             (folder / "world").mkdir(parents=True)
             (folder / "world" / "videos.csv").touch()
         (folder / "plan").mkdir(parents=True)
-        shards = [f"{k:06d}" for k in range(collection_size(name, collection).shards or 0)]
+        shards = [f"{k:06d}" for k in range(collection_size(name, collection).shards)]
         for shard in shards:
             (folder / "plan" / f"{shard}.csv").touch()
         entries = [{"shard": shard, "clips": 1, "content": shard} for shard in shards]
@@ -104,7 +106,7 @@ def test_figures_scale_with_what_they_are_made_of(listed: Callable[..., Config])
 
     plain = listed(1000)
     space, time_h = figures(plain)
-    assert space["rgb"] == pytest.approx(1000 * 80 * 32 * 32 * 3 * 0.71, rel=1e-6)
+    assert space["rgb"] == pytest.approx(1000 * 80 * 32 * 32 * 3 * 0.11, rel=1e-6)
     twice, twice_h = figures(listed(2000))
     assert twice["flow"] == pytest.approx(2 * space["flow"], rel=1e-6)
     assert twice_h["extract_flow"] == pytest.approx(2 * time_h["extract_flow"])
@@ -236,3 +238,22 @@ def test_a_world_and_a_folder_are_counted(tmp_path: Path, monkeypatch: pytest.Mo
     text = estimate(load_settings(copy.deepcopy(TINY)))
     assert re.search(r"^pool +2 +2 +1 +files in videos$", text, re.M)
     assert re.search(r"^labelled +48 +48 +2 +the setting videos$", text, re.M)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt", "parquet"])
+def test_lists_of_every_kind_count_videos_and_addresses(tmp_path: Path, suffix: str) -> None:
+    names = ["https://h/a.mp4", "dQw4w9WgXcQ", "here.mp4", "https://h/a.mp4"]
+    path = tmp_path / f"list.{suffix}"
+    if suffix == "parquet":
+        pd.DataFrame({"path": names}).to_parquet(path)
+    else:
+        path.write_text("\n".join(names if suffix == "txt" else ["path", *names]) + "\n")
+    source = {"kind": "list", "path": str(path)}
+    found = collection_size("pool", CollectionSettings.model_validate({"source": source}))
+    assert (found.videos, found.addresses) == (3, 2)
+
+
+def test_spare_candidates_are_no_clips_but_fill_shards() -> None:
+    collection = {"source": {"kind": "youtube", "videos": 1200}, "plan": {"clips_per_shard": 100, "spare": 0.2}}
+    found = collection_size("pool", CollectionSettings.model_validate(collection))
+    assert (found.videos, found.clips, found.shards) == (1200, 1000, 10)

@@ -109,8 +109,10 @@ def test_mutated_files_never_break_a_shard(seeds: list[tuple[str, bytes]], tmp_p
         for k, (name, path) in enumerate(zip(names, paths, strict=True))
     ]
     (tmp_path / "plan.csv").write_text(header + "".join(rows))
-    fetched = [f"{name},ok,,{path}\n" for name, path in zip(names, paths, strict=True)]
-    (tmp_path / "fetched.csv").write_text("clip_id,status,reason,file\n" + "".join(fetched))
+    fetched = [
+        f"{name},ok,,{path},{starts[k % 4][0]},0\n" for k, (name, path) in enumerate(zip(names, paths, strict=True))
+    ]
+    (tmp_path / "fetched.csv").write_text("clip_id,status,reason,file,start_s,video_start_s\n" + "".join(fetched))
     limits = {"timeout_s": TIMEOUT_S, "max_duration_s": 5, "max_pixels": 1_000_000}
     settings = {"decode": {"frame_rate": 10, "height": 32, "width": 32, "sound_rate": 8000, **limits}}
     command = [sys.executable, "-m", "pipeline_src.stages.decode_clips", "--settings", json.dumps(settings)]

@@ -94,7 +94,7 @@ def test_a_shard_in_which_every_clip_failed_can_be_read(tmp_path, count):
 
 @pytest.mark.parametrize("array", [np.zeros((2, 6, 4, 3), np.float32), np.zeros((2, 4, 6, 3), np.uint8)])
 def test_an_array_of_another_kind_is_refused_and_leaves_no_file(tmp_path, array):
-    with pytest.raises(ValueError, match="clip-0"):
+    with pytest.raises(ValueError, match="does not fit uint8"):
         write(tmp_path / "a.h5", [array])
     assert list(tmp_path.iterdir()) == []
 
@@ -284,9 +284,10 @@ def test_jpeg_is_invisible_to_readers(tmp_path):
         reader.read(2, 0, 21)
 
 
-def test_moments_of_jpeg_are_those_of_the_pixels_that_are_read(tmp_path):
+def test_moments_of_jpeg_are_nearly_those_of_the_pixels_that_are_read(tmp_path):
     reader = ShardReader(write_pictures(tmp_path / "a.h5", [pictures()]))
-    assert reader.moments.tolist() == moments(reader.read(0), 3).tolist()
+    assert reader.moments.tolist() == moments(pictures(), 3).tolist()
+    np.testing.assert_allclose(reader.moments, moments(reader.read(0), 3), rtol=2e-3)
 
 
 def test_a_higher_quality_keeps_more_and_takes_more(tmp_path):
