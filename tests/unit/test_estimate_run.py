@@ -106,7 +106,7 @@ def test_figures_scale_with_what_they_are_made_of(listed: Callable[..., Config])
 
     plain = listed(1000)
     space, time_h = figures(plain)
-    assert space["rgb"] == pytest.approx(1000 * 80 * 32 * 32 * 3 * 0.11, rel=1e-6)
+    assert space["rgb"] == pytest.approx(1000 * 80 * 32 * 32 * 3 * 0.12, rel=1e-6)
     twice, twice_h = figures(listed(2000))
     assert twice["flow"] == pytest.approx(2 * space["flow"], rel=1e-6)
     assert twice_h["extract_flow"] == pytest.approx(2 * time_h["extract_flow"])
