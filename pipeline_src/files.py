@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,16 @@ from pipeline_src.errors import DiskFullError, UserError
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The temporary name keeps the suffix of `path`. A full disk becomes a UserError that names the file.
+    The temporary name keeps the suffix of `path`, and is always the same: what a killed process has left is replaced. A
+    full disk becomes a UserError that names the file.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    part = Path(name)
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    part.unlink(missing_ok=True)
+    part.touch()
     try:
         yield part
-        os.chmod(part, 0o666 & ~_umask())
         os.replace(part, target)
     except OSError as error:
         if error.errno in (28, 122) or "No space left" in str(error):
@@ -42,10 +41,12 @@ def whole_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; it replaces `path` when the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    part = target.with_name(f".{target.name}.part")
+    if part.exists():
+        shutil.rmtree(part)
+    part.mkdir()
     try:
         yield part
-        os.chmod(part, 0o777 & ~_umask())
         if target.exists():
             shutil.rmtree(target)
         os.replace(part, target)
@@ -72,9 +73,3 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text())
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and run snakemake again") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,6 +1,5 @@
 """Fetch the videos of a shard of clips."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -31,8 +30,6 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     clips = read_plan(given.plan)
-    for stale in given.media.parent.glob(f".{given.media.name}.*"):
-        shutil.rmtree(stale, ignore_errors=True)  # Downloads of a job that was killed.
     with whole_directory(given.media) as folder:
         rows = fetch_clips(
             clips,

@@ -26,7 +26,7 @@ INDEX = "data/pool/index.json"
 def made(project: Project) -> dict[str, str]:
     """Hashes of what stands where results belong."""
     pool = project.folder / "data/pool"
-    files = [path for pattern in MADE for path in pool.glob(pattern)]
+    files = [path for pattern in MADE for path in pool.glob(pattern) if not path.name.startswith(".")]
     return {str(path.relative_to(pool)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

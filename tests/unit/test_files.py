@@ -49,3 +49,18 @@ def test_a_broken_json_file_says_how_to_get_it_again(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(UserError, match="delete it and run snakemake again"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_a_killed_process_has_left_is_replaced(tmp_path: Path) -> None:
+    """Else every killed job would leave a file as large as a shard for ever."""
+    killed = []  # Kept, so that nothing cleans up after them.
+    for _ in range(2):
+        killed += [whole_file(tmp_path / "a.h5"), whole_directory(tmp_path / "d")]
+        killed[-2].__enter__().write_text("half")
+        (killed[-1].__enter__() / "half").touch()
+    with whole_file(tmp_path / "a.h5") as part:
+        assert part.read_text() == ""
+        part.write_text("whole")
+    with whole_directory(tmp_path / "d") as folder:
+        assert not list(folder.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "d"]
