@@ -29,8 +29,8 @@ include: "workflow/rules/inputs.smk"
 
 wildcard_constraints:
     collection="[A-Za-z0-9][A-Za-z0-9_-]*",
-    shard=r"\d{6}(r\d\d)?",
-    round=r"\d\d",
+    shard=r"\d{6}(r\d\d+)?",
+    round=r"\d\d+",
     generation=r"\d\d\d+",
     individual=r"\d\d\d+",
     entry="[A-Za-z0-9][A-Za-z0-9_-]*",

@@ -101,11 +101,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif fault == "stall":
             self._head(200, {"Content-Length": "5000"})
             server.stopping.wait(60)
-        elif fault == "endless":
-            self._head(200, {})
+        elif fault in ("endless", "endless page"):
+            self._head(200, {}, "video/mp4" if fault == "endless" else "text/html")
             self.close_connection = False
             while not server.stopping.is_set() and not self.close_connection:
-                self._send(b"\0" * 65536)
+                self._send((b"\0" if fault == "endless" else b"<") * (65536 if fault == "endless" else 16 << 20))
                 if "slowly" in self.path:
                     server.stopping.wait(0.02)
         elif fault == "large":

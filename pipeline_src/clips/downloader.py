@@ -14,6 +14,7 @@ from typing import Any
 os.environ["YTDLP_NO_PLUGINS"] = "1"
 
 import yt_dlp
+import yt_dlp.downloader.external
 from yt_dlp.networking import Request
 
 from pipeline_src.clips.guard import check_url, install
@@ -24,10 +25,15 @@ from pipeline_src.clips.section import CopyError, Video
 from pipeline_src.clips.sections import section_start
 from pipeline_src.settings.clips import FetchSettings
 
+# It asks ffmpeg for its version before it downloads a list of fragments, which it then does itself.
+yt_dlp.downloader.external.FFmpegFD.available = classmethod(lambda cls, path=None: False)
+
 # Protocols that yt-dlp downloads itself, over http and https only.
 WHOLE = "[protocol~='^(https?|m3u8_native|m3u8|http_dash_segments)$']"
 RANGES = "[protocol~='^https?$']"
 CHUNK_BYTES = 10_000_000
+# A page is read whole, however long it is.
+MOST_MEMORY = 768 << 20
 
 
 class _Silent:
@@ -235,12 +241,14 @@ def _one_video(info: Any) -> dict[str, Any]:
 
 
 def _limit_files(most: int) -> None:
-    """The last line of defence: no file of this process grows much beyond the limit."""
+    """The last line of defence: no file of this process grows much beyond the limit, nor does its memory."""
     import resource
 
     margin = most + (1 << 20)
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (margin if hard < 0 else min(margin, hard), hard))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY if hard < 0 else min(MOST_MEMORY, hard), hard))
 
 
 def _told(piece: Piece, url: str, folder: str) -> Piece:

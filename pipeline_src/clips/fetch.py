@@ -43,7 +43,7 @@ def fetch_clips(
         One row per clip, in order. Never raises for what a server or file does.
     """
     clips = list(clips)
-    needed = math.ceil(len(clips) / (1 + spare))
+    needed = max(1, math.floor(len(clips) / (1 + spare) + 1e-9))
     rows: dict[str, StatusRow] = {}
     progress = tqdm(desc="fetch", total=needed, unit="clip", file=sys.stderr, mininterval=2)
     while len(rows) < len(clips) and needed > (arrived := sum(row.status == "ok" for row in rows.values())):

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from pipeline_src.clips.outcomes import RefusedError
 from pipeline_src.settings.clips import FetchSettings
 
+# IPv6 forms that lead to IPv4 addresses, private ones too, and the old site-local range.
+TRANSLATED = [ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "fec0::/10")]
+DEFAULT_PORTS = {"http": 80, "https": 443}
 PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn")
 
 
@@ -46,30 +49,52 @@ def is_public(address: str) -> bool:
         found = ipaddress.ip_address(address.split("%")[0])
     except ValueError:
         return False
+    if isinstance(found, ipaddress.IPv6Address) and any(found in network for network in TRANSLATED):
+        return False
     mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
     return found.is_global and not found.is_multicast and (mapped is None or mapped.is_global)
 
 
 def install(settings: FetchSettings) -> None:
     """Refuse, for the rest of this process, all other hosts and every program."""
-    proxies = _proxies(settings)
-    gateways = {address for name in proxies for address in _addresses(name)}
+    ports = _proxies(settings)
+    proxies = {name for name, _ in ports}
+    gateways = {(address, port) for name, port in ports for address in _addresses(name)}
+    _check_every_request(settings)
 
     def watch(event: str, given: tuple[Any, ...]) -> None:
         if event in ("socket.connect", "socket.sendto"):
             address = given[1]
             if not isinstance(address, tuple):
                 raise RefusedError("a connection that is not over IP")
-            if not settings.allow_private and address[0] not in gateways and not is_public(str(address[0])):
+            if not settings.allow_private and address[:2] not in gateways and not is_public(str(address[0])):
                 raise RefusedError(f"a private address ({address[0]}); fetch.allow_private allows it")
         elif event == "socket.getaddrinfo" and given[0] is not None:
             name = given[0].decode() if isinstance(given[0], bytes) else str(given[0])
-            if name not in proxies and name not in gateways:
+            if name not in proxies:
                 _check_host(name, settings)
         elif event in PROGRAMS or event == "ftplib.connect":
             raise RefusedError(f"{event} while fetching")
 
     sys.addaudithook(watch)
+
+
+def _check_every_request(settings: FetchSettings) -> None:
+    """Check the URL of every request, redirects too: behind a proxy, connections do not show where they lead."""
+    import requests
+
+    send, opened = requests.adapters.HTTPAdapter.send, urllib.request.OpenerDirector.open
+
+    def checked_send(self: Any, request: Any, *given: Any, **named: Any) -> Any:
+        check_url(str(request.url), settings)
+        return send(self, request, *given, **named)
+
+    def checked_open(self: Any, fullurl: Any, *given: Any, **named: Any) -> Any:
+        check_url(fullurl if isinstance(fullurl, str) else fullurl.full_url, settings)
+        return opened(self, fullurl, *given, **named)
+
+    requests.adapters.HTTPAdapter.send = checked_send  # type: ignore[method-assign]
+    urllib.request.OpenerDirector.open = checked_open  # type: ignore[method-assign]
 
 
 def _check_host(host: str, settings: FetchSettings) -> None:
@@ -78,9 +103,11 @@ def _check_host(host: str, settings: FetchSettings) -> None:
         raise RefusedError(f"{host}: fetch.hosts allows {', '.join(settings.hosts)}")
 
 
-def _proxies(settings: FetchSettings) -> set[str]:
+def _proxies(settings: FetchSettings) -> set[tuple[str, int]]:
+    """Host and port of the proxies in use."""
     urls = [settings.proxy] if settings.proxy else list(urllib.request.getproxies().values())
-    return {host for host in (urlsplit(url).hostname for url in urls) if host}
+    found = [urlsplit(url if "://" in url else f"http://{url}") for url in urls]
+    return {(parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)) for parts in found if parts.hostname}
 
 
 def _addresses(host: str) -> set[str]:

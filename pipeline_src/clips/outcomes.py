@@ -58,6 +58,7 @@ OWN: tuple[tuple[type[Exception], Status], ...] = (
     (RefusedError, "refused"),
     (TooShortError, "too_short"),
     (NoVideoError, "no_video"),
+    (MemoryError, "over_limits"),
 )
 
 
@@ -67,17 +68,21 @@ def classify(error: BaseException) -> tuple[Status, str]:
     for kind, status in OWN:
         for cause in chain:
             if isinstance(cause, kind):
-                return status, str(cause)
+                return status, str(cause) or type(cause).__name__
     if any(getattr(cause, "errno", None) == errno.EFBIG for cause in chain):
         return "over_limits", "larger than fetch.max_bytes"
     text = re.sub(r"^(\x1b\[[0-9;]*m)*ERROR:(\x1b\[[0-9;]*m)* *", "", str(error)) or type(error).__name__
+    # What follows the extractor and the video's name, which may hold any word.
+    said = re.sub(r"^\[[^\]]+\] [^:]*: ", "", text)
     code = next((code for code in (getattr(cause, "status", None) for cause in chain) if isinstance(code, int)), None)
+    if code is None and (stated := re.search(r"HTTP Error (\d{3})", said)):
+        code = int(stated[1])
     if code == 429:
         return "rate_limited", text
     if code in (408, 504):
         return "timed_out", text
-    for name, pattern in MESSAGES:
-        if (code is None or name in ("bot_check", "age", "region", "private")) and re.search(pattern, text, re.I):
+    for name, pattern in MESSAGES if code is None or code < 500 else ():
+        if (code is None or name in ("bot_check", "age", "region", "private")) and re.search(pattern, said, re.I):
             return name, text
     if code is not None and 400 <= code < 500:
         return "unavailable", text

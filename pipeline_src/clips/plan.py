@@ -54,7 +54,11 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
         if stale.stem not in shards:
             stale.unlink()
     if not existing:  # Rounds of retrying belong to the plan whose failures they tried again.
-        for stale in [*out.parent.glob("retry_*.json"), *out.parent.glob("*r[0-9][0-9].csv")]:
+        for stale in [
+            *out.parent.glob("retry_*.json"),
+            *folder.glob("plan/*r[0-9]*.csv"),
+            *folder.glob("status/*/*r[0-9]*.csv"),
+        ]:
             stale.unlink()
     entries = []
     for shard, clips in shards.items():

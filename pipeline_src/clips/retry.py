@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.clips.outcomes import PASSING, summary
-from pipeline_src.clips.rows import plan_text, read_plan, read_status, rewrite_if_changed
+from pipeline_src.clips.rows import ClipRow, plan_text, read_plan, read_status, rewrite_if_changed
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json, write_json
+from pipeline_src.shards.names import is_retried
 
 
 def round_file(folder: Path, number: int) -> Path:
@@ -40,7 +41,7 @@ def next_round(folder: Path) -> int:
     number = 1
     while round_file(folder, number).exists():
         shards = [entry["shard"] for entry in read_json(round_file(folder, number))["shards"]]
-        if not all((folder / "status" / "decode" / f"{shard}.csv").exists() for shard in shards):
+        if not all(_ended(folder, shard) for shard in shards):
             return number
         number += 1
     return number
@@ -55,13 +56,15 @@ def plan_retry(folder: Path, number: int, clips_per_shard: int, out: Path) -> No
         clips_per_shard: clips in a full shard.
         out: the record.
     """
-    latest = {}
+    planned: dict[str, ClipRow] = {}
+    latest: dict[str, str] = {}
     for shard in _shards(folder, number):
+        if not is_retried(shard):
+            planned.update({row.clip_id: row for row in read_plan(folder / "plan" / f"{shard}.csv")})
         status = folder / "status" / "fetch" / f"{shard}.csv"
         if status.exists():
-            planned = {row.clip_id: row for row in read_plan(folder / "plan" / f"{shard}.csv")}
-            latest.update({row.clip_id: (row.status, planned[row.clip_id]) for row in read_status(status)})
-    again = [row for status, row in latest.values() if status in PASSING]
+            latest.update({row.clip_id: row.status for row in read_status(status)})
+    again = [planned[name] for name, status in latest.items() if status in PASSING and name in planned]
     entries: list[dict[str, Any]] = []
     for start in range(0, len(again), clips_per_shard):
         rows = again[start : start + clips_per_shard]
@@ -81,6 +84,13 @@ def told(folder: Path, number: int) -> list[str]:
     if any(row.status == "ok" for row in rows):
         lines.append(f"{folder.name}: set collections.{folder.name}.retries: {number} to use what was recovered")
     return lines
+
+
+def _ended(folder: Path, shard: str) -> bool:
+    """Whether the clips of a shard's plan have all been tried."""
+    status = folder / "status" / "decode" / f"{shard}.csv"
+    planned = [row.clip_id for row in read_plan(folder / "plan" / f"{shard}.csv")]
+    return status.exists() and [row.clip_id for row in read_status(status)] == planned
 
 
 def _shards(folder: Path, before: int) -> Iterator[str]:

@@ -192,7 +192,7 @@ def read_plan(path: str | os.PathLike[str]) -> list[ClipRow]:
                 start = None if drawn else float(row["start_s"])
                 section = int(row["start_s"].removeprefix(RANDOM)) if drawn else 0
                 rows.append(ClipRow(start_s=start, duration_s=duration, splits=splits, section=section, **text))
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete the plan folder and run snakemake again"
         ) from error

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import itertools
 import json
+import os
 import random
 import string
 import sys
@@ -89,6 +90,11 @@ def sample_videos(source: YoutubeSource, name: str, seed: int, searcher: Searche
     progress = tqdm(desc="search", total=source.videos, unit="video", file=sys.stderr, mininterval=2)
     fruitless = 0
     answers.parent.mkdir(parents=True, exist_ok=True)
+    with answers.open("a+b") as ended:  # A line that was cut off must not swallow the next one.
+        if ended.tell():
+            ended.seek(-1, os.SEEK_END)
+            if ended.read(1) != b"\n":
+                ended.write(b"\n")
     with answers.open("a", encoding="utf-8") as file:
         for text, prefix in _searches(source, seed):
             results = known.get((text, source.results_per_search))

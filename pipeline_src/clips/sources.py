@@ -162,7 +162,13 @@ def list_rows(source: ListSource, setting: str) -> Iterator[tuple[int, dict[str,
         for line, values in rows:
             if any("\0" in value for value in values):
                 raise UserError(f"{source.path} line {line}: a NUL character - allowed: text")
-            yield line, dict(zip(have, values, strict=True))
+            row = dict(zip(have, values, strict=True))
+            for column in wanted.values():
+                if column is not None and not row[column].isprintable():
+                    raise UserError(
+                        f"{source.path} line {line}, column {column}: {row[column]!r} - allowed: printable characters"
+                    )
+            yield line, row
     except OSError as error:
         raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:

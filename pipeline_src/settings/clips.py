@@ -119,9 +119,7 @@ class CollectionSettings(Settings):
     modalities: tuple[Modality, ...] = Field(
         ("rgb",), description="what is extracted: the pool needs all that the loss uses, a labelled set rgb only"
     )
-    retries: int = Field(
-        0, ge=0, le=99, description="rounds of `snakemake retry_failed` whose recovered clips are used"
-    )
+    retries: int = Field(0, ge=0, description="rounds of `snakemake retry_failed` whose recovered clips are used")
     min_success: float = Field(
         0.5, ge=0, le=1, description="the run stops when a smaller fraction of the planned clips is usable"
     )

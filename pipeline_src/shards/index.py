@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json, whole_file, write_json
 from pipeline_src.shards.format import OWN_ATTRIBUTES, ShardReader
+from pipeline_src.shards.names import is_retried
 
 MODALITY_FILES = {"rgb": "frames", "flow": "flow", "grey": "grey", "audio": "audio"}
 
@@ -82,7 +83,7 @@ def build_index(
     """
     if "rgb" not in modalities:
         raise UserError(f"collections.{folder.name}.modalities: {', '.join(modalities)} - must include rgb")
-    tables, failures, entries = [], [], []
+    tables, failures, entries, plans = [], [], [], []
     gathered = {name: _Modality(name) for name in modalities}
     for shard in shards:
         plan = read_table(folder / "plan" / f"{shard}.csv")
@@ -98,14 +99,21 @@ def build_index(
         splits = [name for name in plan.columns if name.startswith("split_")]
         columns = ["clip_id", "shard", "row", "frames", "has_sound", "source_video", "label", *splits]
         tables.append(table.loc[usable, columns])
+        if not is_retried(shard):
+            plans.append(plan.set_index("clip_id")[["source_video", "label", *splits]])
         failures.append(status[~usable])
         hashes = {MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()}
         entries.append({"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes})
     if not any(entry["clips"] for entry in entries):
         raise UserError(f"collections.{folder.name}.source: no clips are planned - allowed: a source with videos")
-    clips = pd.concat(tables, ignore_index=True)
+    # The plan of a clip's first try is the one that people correct.
+    first = pd.concat(plans)
+    clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id")
+    clips = clips[clips["clip_id"].isin(first.index)].reset_index(drop=True)
+    clips[first.columns] = first.loc[clips["clip_id"]].to_numpy()
     failed = pd.concat(failures, ignore_index=True).drop_duplicates("clip_id", keep="last")
-    failed = failed[(failed["status"] != "spare") & ~failed["clip_id"].isin(clips["clip_id"])]
+    gone = failed["clip_id"].isin(clips["clip_id"]) | ~failed["clip_id"].isin(first.index)
+    failed = failed[(failed["status"] != "spare") & ~gone]
     planned = len(clips) + len(failed)
     _require(folder.name, planned, len(clips), failed, min_success)
     with whole_file(clips_out) as part:

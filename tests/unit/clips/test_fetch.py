@@ -1,6 +1,7 @@
 """Downloads: only what is wanted, within limits, and every failure is a row."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -234,6 +235,8 @@ def test_public_addresses_are_told_from_others() -> None:
         "224.0.0.1",
     ):
         assert not is_public(address)
+    for address in ("64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "::7f00:1", "fec0::1"):
+        assert not is_public(address)
     for address in ("::ffff:127.0.0.1", "2002:7f00:1::", "100.64.0.1", "example.org", ""):
         assert not is_public(address)
 
@@ -390,6 +393,66 @@ def test_a_proxy_carries_every_request(server: VideoServer, tmp_path: Path, star
     assert server.proxied == {"videos.example"}
     refused = download("http://127.0.0.1:1/p.mp4", wanted, tmp_path, limits)
     assert refused[0].status == "refused"
+
+
+def test_behind_a_proxy_redirects_are_checked_too(server: VideoServer, tmp_path: Path) -> None:
+    """There no connection shows where a request leads."""
+    code = """
+import sys
+from pathlib import Path
+from pipeline_src.clips.fetch import download
+from pipeline_src.clips.rows import Wanted
+from pipeline_src.settings.clips import FetchSettings
+if __name__ == "__main__":
+    settings = FetchSettings(proxy=sys.argv[1], hosts=("allowed.example",), retries=0)
+    print(download(sys.argv[2], [Wanted("a", 0.0, None)], Path(sys.argv[3]), settings)[0].status)
+"""
+    # Where NO_PROXY is set, a redirect would go past the proxy.
+    environment = {key: value for key, value in os.environ.items() if key.lower() != "no_proxy"}
+    (tmp_path / "media").mkdir()
+    (tmp_path / "fetch_one.py").write_text(code)
+    for number, target in enumerate(("http://169.254.169.254/secret.mp4", "http://evil.example/secret.mp4")):
+        server.faults[f"/turn{number}.mp4"] = f"-> {target}"
+        command = [sys.executable, str(tmp_path / "fetch_one.py"), server.address]
+        command += [f"http://allowed.example/turn{number}.mp4", str(tmp_path / "media")]
+        environment["PYTHONPATH"] = str(ROOT)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout == "refused\n", done
+        assert server.requests[f"/turn{number}.mp4"] > 0
+    assert server.requests["/secret.mp4"] == 0
+
+
+def test_a_list_of_fragments_is_downloaded(server: VideoServer, tmp_path: Path, ffmpeg: Callable[..., None]) -> None:
+    stream = tmp_path / "stream.ts"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=3", "-pix_fmt", "yuv420p", stream)
+    server.faults["/segment.ts"] = stream.read_bytes()
+    server.faults["/list.m3u8"] = b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nsegment.ts\n#EXT-X-ENDLIST\n"
+    media = tmp_path / "media"
+    media.mkdir()
+    (found,) = download(f"{server.address}/list.m3u8", [Wanted("a", 1.0, 1.0)], media, LIMITS)
+    assert found.status == "ok", found
+    assert Path(found.file).read_bytes() == stream.read_bytes()
+
+
+def test_an_endless_page_does_not_fill_the_memory(server: VideoServer, tmp_path: Path) -> None:
+    server.faults["/endless.html"] = "endless page"
+    found = whole(f"{server.address}/endless.html", tmp_path, LIMITS.model_copy(update={"timeout_s": 90.0}))
+    assert found.status in ("over_limits", "timed_out"), found
+    assert server.sent["/endless.html"] < 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("ERROR: [generic] private_lesson: Unable to download webpage: [Errno 111] Connection refused", "other"),
+        ("ERROR: [generic] removed login drm: Unable to download webpage: Remote end closed connection", "other"),
+        ("ERROR: unable to download video data: HTTP Error 503: Service Unavailable. Giving up", "other"),
+        ("ERROR: unable to download video data: HTTP Error 429: Too Many Requests", "rate_limited"),
+        ("ERROR: unable to download video data: HTTP Error 404: Not Found", "unavailable"),
+    ],
+)
+def test_a_videos_name_and_a_busy_server_say_nothing_lasting(text: str, status: str) -> None:
+    assert classify(RuntimeError(text))[0] == status
 
 
 def test_the_program_fills_the_folder_and_the_status_file(

@@ -116,6 +116,8 @@ def test_a_blocked_search_keeps_what_it_has_and_says_what_to_do(tmp_path: Path) 
     rows, _ = sample(tmp_path, standin, videos=30)
     assert len(rows) == 30
     assert len(standin.asked) == 6
+    again = StandIn(blocked_after=0)
+    assert sample(tmp_path, again, videos=30)[0] == rows
 
 
 def test_a_search_that_finds_nothing_any_more_ends(tmp_path: Path) -> None:

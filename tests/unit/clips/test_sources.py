@@ -139,6 +139,7 @@ def test_a_repeated_row_counts_once_and_a_contradiction_is_told(tmp_path: Path) 
         ("path,c\na.mp4\n", {}, "line 2: not 2 fields"),
         ("path\na,b.mp4\n", {}, "line 2: not 1 fields.*quote"),
         ("path\na\0b.mp4\n", {}, "line 2: a NUL character"),
+        ('path\n"https://h/x\ry.mp4"\n', {}, r"line \d, column path.*printable"),
         ('path\n"a.mp4\n', {}, "not a text or CSV file"),
     ],
 )
