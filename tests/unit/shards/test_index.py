@@ -197,3 +197,19 @@ def test_an_empty_plan_and_missing_files_are_told(folder):
     (folder / "status" / "decode" / "000001.csv").unlink()
     with pytest.raises(UserError, match=r"000001\.csv: missing"):
         build(folder)
+
+
+def test_clips_that_were_tried_again_count_once_as_they_are_planned_now(folder):
+    """Else a label that was corrected, or a clip that was taken out, would come back with a retry."""
+    ids = ["000000-1", "000000-0", "gone"]  # Failed at first, usable at first, and no longer in the plan.
+    plan = pd.DataFrame({"clip_id": ids, "source_video": "old", "label": "old", "split_1": "test"})
+    status = pd.DataFrame({"clip_id": ids, "status": "ok", "reason": ""})
+    plan.to_csv(folder / "plan" / "000000r01.csv", index=False)
+    status.to_csv(folder / "status/decode" / "000000r01.csv", index=False)
+    frames = [np.zeros((3, 4, 6, 3), np.uint8)] * 3
+    shard(folder / "frames" / "000000r01.h5", "frames", ids, frames, frame_rate=12.0)
+    build_index(folder, [*LENGTHS, "000000r01"], ["rgb"], folder / "index.json", folder / "clips.csv", 0.5)
+    made = Collection.open(folder / "index.json")
+    assert (made.index["planned"], made.index["usable"], made.index["failed"]) == (5, 5, {})
+    again = made.clips[made.clips["shard"] == "000000r01"]
+    assert again[["clip_id", "label", "split_1"]].to_numpy().tolist() == [["000000-1", LABELS["000000"][1], "train"]]
