@@ -12,6 +12,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
 from pipeline_src.shards.examine import Contents, examine_all
 from pipeline_src.shards.index import MODALITY_FILES, build_index, read_table
+from pipeline_src.shards.names import is_retried
 
 FRAMES_TO_STEPS: dict[str, Callable[[int], int]] = {"flow": lambda frames: max(frames - 1, 0), "grey": lambda n: n}
 
@@ -110,6 +111,8 @@ class _Verification:
         except (OSError, UserError, ValueError, KeyError, TypeError):
             self._problems.append(Problem(path, "missing or damaged", (*self._plan_files, *self._index_files)))
             return dict.fromkeys(indexed, "")
+        # Clips that were tried again stand in shards of their own, which the first plan does not name.
+        plan.update(dict.fromkeys(filter(is_retried, indexed), ""))
         if index and list(plan) != indexed:
             differ = sorted(set(plan) ^ set(indexed)) or ["in another order"]
             self._wrong_index(self._index_files[0], f"its shards differ from the plan's: {', '.join(differ)}")

@@ -33,7 +33,7 @@ INDEX = ["clips.csv", "index.json"]
 
 def write_shard(folder: Path, modality: str, shard: str, clips: dict[str, int], **further: Any) -> Path:
     """A shard whose content depends on modality and shard; `clips` are names and frames."""
-    random = np.random.default_rng(int(shard) * 10 + MODALITIES.index(modality))
+    random = np.random.default_rng(int(shard[:6]) * 10 + MODALITIES.index(modality))
     item, dtype, codec, steps = {
         "frames": ((8, 12, 3), np.uint8, "jpeg", lambda frames: frames),
         "flow": ((8, 12, 2), np.uint8, "lzf", lambda frames: max(frames - 1, 0)),
@@ -297,3 +297,20 @@ def test_the_index_names_the_same_hash(folder):
     hashes = {path.parent.name: ShardReader(path).content_hash() for path in sorted(folder.glob("*/000000.h5"))}
     hashes.pop("sound")
     assert index["shards"][0]["content_hash"] == hashes
+
+
+def test_shards_of_clips_that_were_tried_again_belong_to_the_collection(folder):
+    """Else a collection with accepted retries would be called broken, and the repair would plan it anew."""
+    shard, clips = "000000r01", {"000000-1": 4}
+    table = pd.DataFrame({"clip_id": list(clips), "path": "x.mp4", "source_video": "v", "label": "", "split_1": ""})
+    table.to_csv(folder / "plan" / f"{shard}.csv", index=False)
+    status = pd.DataFrame({"clip_id": list(clips), "status": "ok", "reason": ""})
+    status.to_csv(folder / "status/decode" / f"{shard}.csv", index=False)
+    for modality in MODALITIES:
+        write_shard(folder, modality, shard, clips)
+    write_json(folder / "plan" / "retry_01.json", {"shards": [{"shard": shard, "clips": 1}]})
+    modalities = ["rgb", "flow", "grey", "audio"]
+    build_index(folder, [*LENGTHS, shard], modalities, folder / "index.json", folder / "clips.csv", 0.5)
+    assert told(folder) == {}
+    (folder / "flow" / f"{shard}.h5").write_bytes(b"damaged")
+    assert removed(folder) == ["clips.csv", f"flow/{shard}.h5", "index.json"]
