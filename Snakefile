@@ -53,8 +53,10 @@ localrules:
 
 
 include: "workflow/rules/clips.smk"
+include: "workflow/rules/retry.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/evolution.smk"
+include: "workflow/rules/models.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline_src.batches.windows import flow_frames, window_frames
 from pipeline_src.settings.learning import WindowSettings
-from pipeline_src.shards.format import ShardReader
 from pipeline_src.shards.index import Collection
+from pipeline_src.shards.reader import ShardReader
 
 OPEN_SHARDS = 64
 

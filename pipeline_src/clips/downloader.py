@@ -18,7 +18,7 @@ import yt_dlp.downloader.external
 from yt_dlp.networking import Request
 
 from pipeline_src.clips.guard import check_url, install
-from pipeline_src.clips.outcomes import NoVideoError, OverLimitsError, TooShortError, classify
+from pipeline_src.clips.outcomes import NoVideoError, OverLimitsError, TooShortError, UnavailableError, classify
 from pipeline_src.clips.ranges import Budget, NoRangesError, RangeFile
 from pipeline_src.clips.rows import Piece, Wanted, short_reason
 from pipeline_src.clips.section import CopyError, Video
@@ -234,9 +234,9 @@ def whole_formats(settings: FetchSettings) -> str:
 
 def _one_video(info: Any) -> dict[str, Any]:
     if not isinstance(info, dict) or info.get("_type", "video") != "video":
-        raise NoVideoError("the address is a list of videos, not one video")
+        raise UnavailableError("the address is a list of videos, not one video")
     if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
-        raise NoVideoError("a live stream")
+        raise UnavailableError("a live stream")
     return info
 
 

@@ -49,6 +49,10 @@ class TooShortError(Exception):
     """The video does not have the section asked for."""
 
 
+class UnavailableError(Exception):
+    """The address has no single, finished video."""
+
+
 class NoVideoError(Exception):
     """What came is no video, or none that is read."""
 
@@ -57,6 +61,7 @@ OWN: tuple[tuple[type[Exception], Status], ...] = (
     (OverLimitsError, "over_limits"),
     (RefusedError, "refused"),
     (TooShortError, "too_short"),
+    (UnavailableError, "unavailable"),
     (NoVideoError, "no_video"),
     (MemoryError, "over_limits"),
 )

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline_src.features.grey import luma
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.features import FlowSettings
-from pipeline_src.shards.format import ShardReader
+from pipeline_src.shards.reader import ShardReader
 
 ZERO = 128
 LEVELS = 127

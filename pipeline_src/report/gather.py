@@ -12,6 +12,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
 from pipeline_src.report.benchmarks import Job, read_jobs
 from pipeline_src.settings.run import RunSettings
+from pipeline_src.shards.index import failed_clips
 
 RANKING = ["individual", "rank", "fitness", "status", "reason"]
 DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority"]
@@ -250,6 +251,5 @@ def _clip_set(folder: Path) -> ClipSet:
     for entry in index["shards"]:
         path = folder / "status" / "decode" / f"{entry['shard']}.csv"
         if path.exists():
-            table = read_table(path, columns)
-            tables.append(table.loc[table["status"] != "ok", columns])
-    return ClipSet(folder.name, index, pd.concat(tables, ignore_index=True))
+            tables.append(read_table(path, columns)[columns])
+    return ClipSet(folder.name, index, failed_clips(tables).reset_index(drop=True))

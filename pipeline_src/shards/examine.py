@@ -12,7 +12,8 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from pipeline_src.errors import UserError
-from pipeline_src.shards.format import DAMAGE, ShardReader
+from pipeline_src.shards.format import DAMAGE
+from pipeline_src.shards.reader import ShardReader
 
 # Without a sign of life for so long, a process hangs: a block of data takes far less on the slowest file system.
 STALL_S = 120.0

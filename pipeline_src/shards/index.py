@@ -6,6 +6,7 @@ clips.csv     one row per usable clip: clip_id, shard, row, frames, has_sound, s
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import pandas as pd
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json, whole_file, write_json
-from pipeline_src.shards.format import OWN_ATTRIBUTES, ShardReader
+from pipeline_src.shards.format import OWN_ATTRIBUTES
 from pipeline_src.shards.names import is_retried
+from pipeline_src.shards.reader import ShardReader
 
 MODALITY_FILES = {"rgb": "frames", "flow": "flow", "grey": "grey", "audio": "audio"}
 
@@ -83,7 +85,7 @@ def build_index(
     """
     if "rgb" not in modalities:
         raise UserError(f"collections.{folder.name}.modalities: {', '.join(modalities)} - must include rgb")
-    tables, failures, entries, plans = [], [], [], []
+    tables, statuses, entries, plans = [], [], [], []
     gathered = {name: _Modality(name) for name in modalities}
     for shard in shards:
         plan = read_table(folder / "plan" / f"{shard}.csv")
@@ -101,7 +103,7 @@ def build_index(
         tables.append(table.loc[usable, columns])
         if not is_retried(shard):
             plans.append(plan.set_index("clip_id")[["source_video", "label", *splits]])
-        failures.append(status[~usable])
+        statuses.append(status)
         hashes = {MODALITY_FILES[name]: str(reader.attributes["content_hash"]) for name, reader in readers.items()}
         entries.append({"shard": shard, "clips": len(plan), "usable": int(usable.sum()), "content_hash": hashes})
     if not any(entry["clips"] for entry in entries):
@@ -111,9 +113,8 @@ def build_index(
     clips = pd.concat(tables, ignore_index=True).drop_duplicates("clip_id")
     clips = clips[clips["clip_id"].isin(first.index)].reset_index(drop=True)
     clips[first.columns] = first.loc[clips["clip_id"]].to_numpy()
-    failed = pd.concat(failures, ignore_index=True).drop_duplicates("clip_id", keep="last")
-    gone = failed["clip_id"].isin(clips["clip_id"]) | ~failed["clip_id"].isin(first.index)
-    failed = failed[(failed["status"] != "spare") & ~gone]
+    failed = failed_clips(statuses)
+    failed = failed[failed["clip_id"].isin(first.index)]
     planned = len(clips) + len(failed)
     _require(folder.name, planned, len(clips), failed, min_success)
     with whole_file(clips_out) as part:
@@ -131,6 +132,18 @@ def build_index(
             "modalities": {name: modality.described() for name, modality in gathered.items()},
         },
     )
+
+
+def failed_clips(statuses: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The last row of each clip that never was ok, without spare candidates that were not needed.
+
+    Args:
+        statuses: decode status tables (clip_id, status, reason), those of clips that were tried again last.
+    """
+    told = pd.concat(statuses, ignore_index=True)
+    recovered = told.loc[told["status"] == "ok", "clip_id"]
+    last = told.drop_duplicates("clip_id", keep="last")
+    return last[(last["status"] != "spare") & ~last["clip_id"].isin(recovered)]
 
 
 class _Modality:

@@ -12,7 +12,8 @@ from pipeline_src.clips.rows import StatusRow, read_plan, read_status, write_sta
 from pipeline_src.errors import UserError
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import DecodeSettings
-from pipeline_src.shards.format import PackedClip, ShardWriter
+from pipeline_src.shards.format import PackedClip
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.stages.command import parser, run, settings_from
 
 

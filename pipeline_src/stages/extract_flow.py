@@ -7,7 +7,8 @@ from tqdm import tqdm
 from pipeline_src.features.optical_flow import ZERO, flow_of_clips, scale
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.features import FlowSettings
-from pipeline_src.shards.format import ShardReader, ShardWriter
+from pipeline_src.shards.reader import ShardReader
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.stages.command import parser, run, settings_from
 
 

@@ -74,7 +74,7 @@ def flow(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], obj
     from pipeline_src.features.flow.dis import pairs
     from pipeline_src.features.grey import luma
     from pipeline_src.settings.features import FlowSettings
-    from pipeline_src.shards.format import ShardReader
+    from pipeline_src.shards.reader import ShardReader
 
     reader = ShardReader(folder / "frames.h5")
     clips = [luma(reader.read(row)) for row in range(len(reader.clip_ids))]
@@ -92,7 +92,7 @@ def flow(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], obj
 
 
 def reading(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], object]]:
-    from pipeline_src.shards.format import ShardReader
+    from pipeline_src.shards.reader import ShardReader
 
     reader = ShardReader(folder / "frames.h5")
     frames = np.concatenate([reader.read(row) for row in range(len(reader.clip_ids))])

@@ -15,7 +15,8 @@ import numpy as np
 from pipeline_src.clips.decode import DecodeTask, decode_all
 from pipeline_src.settings.clips import DecodeSettings
 from pipeline_src.shards import jpeg
-from pipeline_src.shards.format import ShardReader, ShardWriter
+from pipeline_src.shards.reader import ShardReader
+from pipeline_src.shards.writer import ShardWriter
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 CLIPS = 60

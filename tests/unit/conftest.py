@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline_src.files import write_json
-from pipeline_src.shards.format import ShardWriter
 from pipeline_src.shards.index import Collection, build_index
+from pipeline_src.shards.writer import ShardWriter
 
 LENGTHS = (20, 9, 5, 1, 30, 12, 16, 8)
 SILENT = (2, 5)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARD = """
 import numpy as np
 from pipeline_src.errors import UserError
-from pipeline_src.shards.format import ShardWriter
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.stages.command import run
 import sys, time
 

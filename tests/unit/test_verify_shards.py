@@ -21,9 +21,10 @@ import pytest
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_json
 from pipeline_src.shards import examine
-from pipeline_src.shards.format import ShardReader, ShardWriter
 from pipeline_src.shards.index import build_index
+from pipeline_src.shards.reader import ShardReader
 from pipeline_src.shards.verify import repair, verify
+from pipeline_src.shards.writer import ShardWriter
 from tests.tiny_run import ROOT
 
 LENGTHS = {"000000": (5, 0, 9), "000001": (12, 3, 1)}

@@ -1,6 +1,5 @@
-"""The results table: every lineup entry trained, embedded and evaluated on every split of the labelled sets."""
+"""The results table: every lineup entry embedded and evaluated on every split of the labelled sets."""
 
-MODEL = f"{RUN}/models/{{entry}}/seed_{{seed}}"
 EMBEDDINGS = f"{RUN}/embeddings/{{entry}}/seed_{{seed}}/{{collection}}.npz"
 SPLIT = f"{RUN}/transfer/{{collection}}/split_{{split}}"
 EVALUATED = f"{SPLIT}/{{entry}}/seed_{{seed}}"
@@ -18,83 +17,6 @@ RESULTS = [
     for seed in SETTINGS.seeds
     for method in METHODS
 ]
-MODELS = [f"{RUN}/models/{entry}/seed_{seed}" for entry in ENTRIES for seed in SETTINGS.seeds]
-
-
-rule choose_weights:
-    input:
-        search_result,
-    output:
-        f"{RUN}/models/{{entry}}/weights.json",
-    log:
-        f"{RUN}/logs/choose_weights/{{entry}}.log",
-    conda:
-        "../envs/workflow.yaml"
-    params:
-        settings=lambda wildcards: settings_json(
-            entry=ENTRIES[wildcards.entry], terms=SETTINGS.loss.terms, seed=SETTINGS.seed
-        ),
-        search=search_option,
-        code=code("choose_weights"),
-    shell:
-        "python -m pipeline_src.stages.choose_weights --settings {params.settings:q} {params.search:q} --out {output:q} 2> {log:q}"
-
-
-rule pretrain_model:
-    input:
-        pool=f"{DATA}/pool/index.json",
-        weights=f"{RUN}/models/{{entry}}/weights.json",
-        scales=f"{RUN}/search/scales.json",
-    output:
-        encoder=f"{MODEL}/encoder.safetensors",
-        config=f"{MODEL}/config.json",
-        metrics=f"{MODEL}/metrics.jsonl",
-    log:
-        f"{RUN}/logs/pretrain_model/{{entry}}_{{seed}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/pretrain_model/{{entry}}_{{seed}}.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    threads: SETTINGS.torch_threads
-    resources:
-        mem_mb=grows(16000),
-        runtime=grows(1440),
-        gpu=gpus(SETTINGS.final.device),
-    params:
-        settings=lambda wildcards: training_settings(
-            SETTINGS.final, code=code("pretrain_model", *term_modules(SETTINGS.loss.terms))
-        ),
-    shell:
-        "python -m pipeline_src.stages.pretrain_model --settings {params.settings:q} --pool {input.pool:q} --weights {input.weights:q}"
-        " --scales {input.scales:q} --seed {wildcards.seed} --encoder {output.encoder:q} --config {output.config:q}"
-        " --metrics {output.metrics:q} 2> {log:q}"
-
-
-rule score_model:
-    input:
-        pool=f"{DATA}/pool/index.json",
-        weak=weak_index,
-        encoder=f"{MODEL}/encoder.safetensors",
-    output:
-        f"{MODEL}/fitness.json",
-    log:
-        f"{RUN}/logs/score_model/{{entry}}_{{seed}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/score_model/{{entry}}_{{seed}}.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    threads: SETTINGS.torch_threads
-    resources:
-        mem_mb=grows(8000),
-        runtime=grows(60),
-        gpu=gpus(SETTINGS.fitness.embed.device),
-    params:
-        settings=fitness_settings,
-        weak=lambda wildcards, input: ["--weak", input.weak] if input.weak else [],
-        code=code("score_encoder"),
-    shell:
-        "python -m pipeline_src.stages.score_encoder --settings {params.settings:q} --pool {input.pool:q} {params.weak:q}"
-        " --encoder {input.encoder:q} --out {output:q} 2> {log:q}"
 
 
 rule embed_collection:

@@ -16,7 +16,7 @@ from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import Probe, ProbeError, probe
 from pipeline_src.clips.rows import ClipRow, StatusRow, plan_text, write_status
 from pipeline_src.settings.clips import DecodeSettings
-from pipeline_src.shards.format import ShardReader
+from pipeline_src.shards.reader import ShardReader
 from pipeline_src.stages import decode_clips as stage
 from pipeline_src.stages.command import run
 

@@ -20,7 +20,7 @@ from pipeline_src.clips.decode import Decoded, DecodeTask, decode_clip
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.probe import Probe
 from pipeline_src.settings.clips import DecodeSettings
-from pipeline_src.shards.format import ShardReader
+from pipeline_src.shards.reader import ShardReader
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = {

@@ -360,12 +360,12 @@ def test_spare_candidates_stand_in_for_those_that_fail(server: VideoServer, tmp_
 
 def test_the_rate_limit_holds(tmp_path: Path, long_video: Path) -> None:
     content = long_video.read_bytes()
-    limits = LIMITS.model_copy(update={"max_bytes": 10**8, "rate_limit": 500_000})
+    limits = LIMITS.model_copy(update={"max_bytes": 10**8, "rate_limit": 200_000})
     with VideoServer(content) as server:
         started = time.monotonic()
         (piece,) = download(f"{server.address}/v.mp4", [Wanted("a", 20.0, 10.0)], tmp_path, limits)
         assert piece.status == "ok"
-        assert time.monotonic() - started > 0.8 * Path(piece.file).stat().st_size / 500_000 > 0.8
+        assert time.monotonic() - started > 0.8 * Path(piece.file).stat().st_size / 200_000 > 2
 
 
 def test_cookies_are_sent_and_their_file_is_left_as_it_is(server: VideoServer, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline_src.features.grey import luma
-from pipeline_src.shards.format import ShardReader, ShardWriter
 from pipeline_src.shards.index import Collection
+from pipeline_src.shards.reader import ShardReader
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.stages import extract_audio, extract_flow, extract_grey, index_collection
 from pipeline_src.stages.command import run
 

@@ -11,7 +11,8 @@ from pipeline_src.features.flow import dis
 from pipeline_src.features.grey import luma
 from pipeline_src.features.optical_flow import BLOCK, flow_of_clips, in_order, pixels, quantise, scale
 from pipeline_src.settings.features import FlowSettings
-from pipeline_src.shards.format import ShardReader, ShardWriter
+from pipeline_src.shards.reader import ShardReader
+from pipeline_src.shards.writer import ShardWriter
 
 
 @pytest.mark.parametrize("bound", [0.3, 20.0, 1000.0])

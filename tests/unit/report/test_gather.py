@@ -1,5 +1,6 @@
 """What the report reads of a run."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,21 @@ def test_names_that_look_like_numbers_or_nothing_stay_text(fake_run: Make) -> No
         {"clip_id": "null", "status": "undecodable", "reason": "nan"},
         {"clip_id": "007", "status": "missing", "reason": ""},
     ]
+
+
+def test_spare_candidates_and_clips_that_came_later_have_not_failed(fake_run: Make) -> None:
+    """A clip that failed at first and came when it was tried again was shown as failed."""
+    run = fake_run(**FEW)
+    run.failed = {"pool": [("spare", "spare", ""), ("later", "rate_limited", "429"), ("gone", "timed_out", "first")]}
+    settings = run.write()
+    folder = run.data / "pool"
+    index = json.loads((folder / "index.json").read_text())
+    index["shards"].append({"shard": "000000r01", "clips": 2})
+    (folder / "index.json").write_text(json.dumps(index))
+    again = "clip_id,status,reason\nlater,ok,\ngone,unavailable,second\n"
+    (folder / "status/decode/000000r01.csv").write_text(again)
+    failed = gather(settings).collections[0].failed
+    assert failed.to_dict("records") == [{"clip_id": "gone", "status": "unavailable", "reason": "second"}]
 
 
 def test_status_files_of_shards_outside_the_index_are_not_read(fake_run: Make) -> None:

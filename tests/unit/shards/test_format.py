@@ -18,9 +18,12 @@ import pytest
 from pipeline_src.clips.decode import DecodeTask, decode_all
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import DecodeSettings
-from pipeline_src.shards import format as shard_format
 from pipeline_src.shards import jpeg
-from pipeline_src.shards.format import Codec, ShardReader, ShardWriter, moments
+from pipeline_src.shards import reader as shard_reader
+from pipeline_src.shards import writer as shard_writer
+from pipeline_src.shards.format import Codec, moments
+from pipeline_src.shards.reader import ShardReader
+from pipeline_src.shards.writer import ShardWriter
 from tests.tiny_run import ROOT
 
 REAL = ROOT.parent / "shared" / "data" / "real"
@@ -63,7 +66,7 @@ def test_a_piece_of_a_clip_is_that_piece_and_never_the_neighbour(tmp_path):
 
 
 def test_pieces_across_hdf5_chunks_are_exact(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_format, "CHUNK_BYTES", 4 * int(np.prod(ITEM)))
+    monkeypatch.setattr(shard_writer, "CHUNK_BYTES", 4 * int(np.prod(ITEM)))
     arrays = clips(lengths=(3, 23, 7))
     path = write(tmp_path / "a.h5", arrays)
     with h5py.File(path) as file:
@@ -402,9 +405,9 @@ def test_the_hash_covers_all_that_a_reader_returns(tmp_path, codec):
 def test_a_large_shard_is_hashed_in_small_pieces(tmp_path, monkeypatch):
     path = write(tmp_path / "a.h5", clips(lengths=(200, 300)))
     expected = ShardReader(path).content_hash()
-    monkeypatch.setattr(shard_format, "CHUNK_BYTES", 10 * int(np.prod(ITEM)))
+    monkeypatch.setattr(shard_writer, "CHUNK_BYTES", 10 * int(np.prod(ITEM)))
     small = write(tmp_path / "b.h5", clips(lengths=(200, 300)))
-    monkeypatch.setattr(shard_format, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(shard_reader, "BLOCK_BYTES", 1)
     pieces: list[int] = []
     assert ShardReader(small).content_hash(pieces.append) == expected
     assert pieces == [10 * int(np.prod(ITEM))] * 50

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from pipeline_src.errors import UserError
-from pipeline_src.shards.format import ShardWriter
 from pipeline_src.shards.index import Collection, build_index
+from pipeline_src.shards.writer import ShardWriter
 
 MODALITIES = ["rgb", "flow", "grey", "audio"]
 LENGTHS = {"000000": [5, 0, 1], "000001": [40, 7]}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_src.shards.format import ShardWriter
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.transfer.split import LabelledVectors
 
 

@@ -10,8 +10,8 @@ from pipeline_src.networks.encoder import build_encoder
 from pipeline_src.networks.encoder_file import EncoderConfig
 from pipeline_src.settings.learning import NetworkSettings, WindowSettings
 from pipeline_src.settings.transfer import FinetuneSettings
-from pipeline_src.shards.format import ShardWriter
 from pipeline_src.shards.index import Collection, build_index
+from pipeline_src.shards.writer import ShardWriter
 from pipeline_src.transfer.finetune import predict_by_finetuning
 from pipeline_src.transfer.split import Prediction, labelled_vectors, split_clips
 
