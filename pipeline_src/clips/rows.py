@@ -27,6 +27,7 @@ Status = Literal[
     "over_limits",
     "refused",
     "undecodable",
+    "no_flow",  # decoded, but without the motion vectors that the flow was to be made of
     "other",
 ]
 # In the column start_s: number of a section whose start is drawn once the video's length is known.

@@ -1,30 +1,52 @@
 """Optical flow of a shard's clips, in 8 bits.
 
-A flow method is a module in features/flow, chosen and loaded by name.
+A flow method is a module in features/flow, chosen and loaded by name. Most work on pairs of decoded frames, those that
+declare READS_MEDIA on the compressed video.
 """
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pipeline_src.clips.decode import DecodeTask
+from pipeline_src.clips.isolated import IsolatedError, isolated
 from pipeline_src.features.grey import luma
 from pipeline_src.settings import catalogue
+from pipeline_src.settings.clips import DecodeSettings
 from pipeline_src.settings.features import FlowSettings
 from pipeline_src.shards.reader import ShardReader
 
 ZERO = 128
 LEVELS = 127
-# Long clips are cut into blocks of this many frame pairs, so that memory stays small and one long clip still
-# occupies all threads.
+# Pairs of frames that one call gets from a CPU method: long clips are cut and short ones joined, so that memory stays
+# small and all threads have work.
 BLOCK = 16
+# Threads that bring work to a GPU: while one waits for it, another reads, and one stores.
+GPU_THREADS = 3
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Flow in 8 bits.
+
+    Attributes:
+        flow: uint8 (..., 2).
+        clipped: how many of its values lay beyond the bound.
+        squared_error: sum over its values of the squared difference, in pixels, between what was computed and what
+            `pixels` gives back.
+    """
+
+    flow: np.ndarray
+    clipped: int
+    squared_error: float
 
 
 @dataclass(frozen=True)
@@ -33,13 +55,22 @@ class ClipFlow:
 
     Attributes:
         clip_id: the clip.
-        flow: uint8 (N - 1, H, W, 2) of a clip with N frames, None for a clip with fewer than two.
-        clipped: how many of its values lay beyond the bound.
+        stored: of a clip with N frames (N - 1, H, W, 2); None for a clip with fewer than two and where there is none.
+        reason: why a clip with frames has no flow; "" where it has, and where one frame has no motion.
     """
 
     clip_id: str
-    flow: np.ndarray | None
-    clipped: int
+    stored: Stored | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Pairs [start, stop) of a clip."""
+
+    row: int
+    start: int
+    stop: int
 
 
 def scale(bound: float) -> float:
@@ -47,22 +78,26 @@ def scale(bound: float) -> float:
     return bound / LEVELS
 
 
-def quantise(flow: np.ndarray, bound: float) -> tuple[np.ndarray, int]:
+def quantise(flow: np.ndarray, bound: float) -> Stored:
     """Store flow in 8 bits: round(flow / scale) + 128, clipped to 1..255, where scale = bound / 127.
 
     Args:
-        flow: float (..., 2) in pixels per frame.
+        flow: float32 (..., 2) in pixels per frame.
         bound: the largest displacement kept.
 
     Returns:
-        uint8 of the same shape, and the number of values beyond the bound. Other values come back from
-        `pixels` within scale / 2. A value that is not a number becomes zero and counts as beyond.
+        The stored flow. Values within the bound come back from `pixels` within scale / 2. A value that is not a number
+        becomes zero and counts as beyond, but not in the error.
     """
     beyond = int(flow.size - np.count_nonzero(np.abs(flow) <= bound))
     if beyond:
         flow = np.nan_to_num(flow, nan=0.0, posinf=bound, neginf=-bound)
-    levels = np.clip(flow / np.float32(scale(bound)), -LEVELS, LEVELS)
-    return (np.rint(levels, out=levels) + ZERO).astype(np.uint8), beyond
+    unit = np.float32(scale(bound))
+    levels = np.clip(flow / unit, -LEVELS, LEVELS)
+    np.rint(levels, out=levels)
+    stored = (levels + ZERO).astype(np.uint8)
+    error = np.subtract(np.multiply(levels, unit, out=levels), flow, out=levels)
+    return Stored(stored, beyond, float(np.square(error, out=error).sum(dtype=np.float64)))
 
 
 def pixels(stored: np.ndarray, unit: float) -> np.ndarray:
@@ -71,26 +106,92 @@ def pixels(stored: np.ndarray, unit: float) -> np.ndarray:
 
 
 def flow_of_clips(frames: ShardReader, settings: FlowSettings, threads: int) -> Iterator[ClipFlow]:
-    """Flow of every clip of a shard, in the shard's order, computed by `threads` threads.
+    """Flow of every clip of a shard, in the shard's order, computed from its frames by `threads` threads.
 
     The result does not depend on the number of threads. One clip's flow and a few blocks are held in memory.
     """
     method = importlib.import_module(catalogue.module("flow", settings.method))
+    many = method.batch(*frames.item_shape[:2], settings.settings) if hasattr(method, "batch") else None
 
-    def work(block: np.ndarray) -> tuple[np.ndarray, int]:
-        return quantise(method.pairs(luma(block), settings.settings), settings.bound)
+    def work(pieces: list[_Piece]) -> list[Stored]:
+        grey = [luma(frames.read(piece.row, piece.start, piece.stop + 1)) for piece in pieces]
+        before, after = (np.concatenate([clip[part] for clip in grey]) for part in (slice(-1), slice(1, None)))
+        flow = method.pairs(before, after, settings.settings)
+        ends = np.cumsum([piece.stop - piece.start for piece in pieces])[:-1]
+        return [quantise(part, settings.bound) for part in np.split(flow, ends)]
 
-    starts = [range(0, max(int(length) - 1, 0), BLOCK) for length in frames.lengths]
-    blocks = (
-        frames.read(row, start, min(start + BLOCK + 1, int(frames.lengths[row])))
-        for row, clip_starts in enumerate(starts)
-        for start in clip_starts
-    )
-    results = in_order(work, blocks, threads)
-    for clip_id, clip_starts in zip(frames.clip_ids, starts, strict=True):
-        parts = [next(results) for _ in clip_starts]
-        flow = np.concatenate([part for part, _ in parts]) if parts else None
-        yield ClipFlow(clip_id, flow, sum(beyond for _, beyond in parts))
+    pairs = [max(int(length) - 1, 0) for length in frames.lengths]
+    blocks = _blocks(pairs, many or BLOCK)
+    workers = min(threads, GPU_THREADS) if many else threads
+    results = (stored for block in in_order(work, blocks, workers) for stored in block)
+    for clip_id, length, missing in zip(frames.clip_ids, frames.lengths, pairs, strict=True):
+        parts: list[Stored] = []
+        while missing:
+            parts.append(next(results))
+            missing -= len(parts[-1].flow)
+        reason = "" if length else "no frames"
+        yield ClipFlow(clip_id, _joined(parts) if parts else None, reason)
+
+
+def _blocks(pairs: Sequence[int], size: int) -> Iterator[list[_Piece]]:
+    """All pairs of all clips in order, in blocks of `size` pairs at most."""
+    block: list[_Piece] = []
+    room = size
+    for row, count in enumerate(pairs):
+        start = 0
+        while start < count:
+            stop = min(count, start + room)
+            block.append(_Piece(row, start, stop))
+            room -= stop - start
+            start = stop
+            if not room:
+                yield block
+                block, room = [], size
+    if block:
+        yield block
+
+
+def _joined(parts: list[Stored]) -> Stored:
+    flow = np.concatenate([part.flow for part in parts]) if len(parts) > 1 else parts[0].flow
+    return Stored(flow, sum(part.clipped for part in parts), sum(part.squared_error for part in parts))
+
+
+def flow_of_media(
+    clips: Iterable[tuple[str, DecodeTask | None, int]], settings: FlowSettings, decode: DecodeSettings, threads: int
+) -> Iterator[ClipFlow]:
+    """Flow of clips read from their compressed video, each in a process of its own, `threads` at a time.
+
+    Args:
+        clips: clip_id, the file and piece that was decoded, and how many frames came of it.
+        settings: of the flow.
+        decode: how the frames were decoded.
+        threads: clips at a time.
+    """
+    with isolated(_flow_of_video, threads, 2 * decode.timeout_s) as call:
+
+        def work(clip: tuple[str, DecodeTask | None, int]) -> ClipFlow:
+            clip_id, task, frames = clip
+            if task is None or not frames:
+                return ClipFlow(clip_id, None, "no frames")
+            if frames < 2:
+                return ClipFlow(clip_id, None)
+            try:
+                found = call((task, frames, settings, decode))
+            except IsolatedError as error:
+                return ClipFlow(clip_id, None, str(error))
+            return ClipFlow(clip_id, None, found) if isinstance(found, str) else ClipFlow(clip_id, found)
+
+        yield from in_order(work, clips, threads)
+
+
+def _flow_of_video(what: tuple[DecodeTask, int, FlowSettings, DecodeSettings]) -> Stored | str:
+    """Stored flow of a clip, or why there is none."""
+    task, frames, settings, decode = what
+    method: Any = importlib.import_module(catalogue.module("flow", settings.method))
+    try:
+        return quantise(method.clip(task, frames, decode, settings.settings), settings.bound)
+    except method.NoVectorsError as error:
+        return str(error)
 
 
 def in_order(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:

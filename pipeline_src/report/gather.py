@@ -12,7 +12,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
 from pipeline_src.report.benchmarks import Job, read_jobs
 from pipeline_src.settings.run import RunSettings
-from pipeline_src.shards.index import failed_clips
+from pipeline_src.shards.index import failed_clips, read_statuses
 
 RANKING = ["individual", "rank", "fitness", "status", "reason"]
 DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority"]
@@ -249,7 +249,6 @@ def _clip_set(folder: Path) -> ClipSet:
     columns = ["clip_id", "status", "reason"]
     tables = [pd.DataFrame(columns=columns, dtype=str)]
     for entry in index["shards"]:
-        path = folder / "status" / "decode" / f"{entry['shard']}.csv"
-        if path.exists():
-            tables.append(read_table(path, columns)[columns])
+        if (folder / "status" / "decode" / f"{entry['shard']}.csv").exists():
+            tables.append(read_statuses(folder, entry["shard"], index["modalities"])[columns])
     return ClipSet(folder.name, index, failed_clips(tables).reset_index(drop=True))

@@ -1,8 +1,9 @@
 """What flow methods, task families and strategies there are, read from their files without importing them.
 
 A module of these kinds declares literal tables at its top: `SETTINGS` with a default, a range or choices, and a
-description per setting, and, for tasks, `TERMS` with the weights' names. So the Snakefile can validate a
-configuration without loading torch or OpenCV, and a new file is known as soon as it exists.
+description per setting; where all settings of another choice hold too, `SHARED_SETTINGS` with its name; for tasks
+`TERMS` with the weights' names; and for flow methods that read compressed video `READS_MEDIA`. So the Snakefile can
+validate a configuration without loading torch or OpenCV, and a new file is known as soon as it exists.
 """
 
 import ast
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).resolve().parent.parent
+TABLES = ("SETTINGS", "SHARED_SETTINGS", "TERMS", "READS_MEDIA")
 KINDS = {"flow": "features/flow", "task": "tasks", "strategy": "evolution/strategies"}
 
 
@@ -29,7 +31,14 @@ def module(kind: str, name: str) -> str:
 
 def declared(kind: str, name: str) -> dict[str, dict[str, Any]]:
     """The settings that a choice declares: name to {"default", "minimum", "maximum", "choices", "help"}."""
-    return _literals(SOURCE / KINDS[kind] / f"{name}.py")["SETTINGS"]
+    found = _literals(SOURCE / KINDS[kind] / f"{name}.py")
+    shared = declared(kind, found["SHARED_SETTINGS"]) if "SHARED_SETTINGS" in found else {}
+    return {**shared, **found["SETTINGS"]}
+
+
+def reads_media(method: str) -> bool:
+    """Whether a flow method works on the compressed video instead of on frames."""
+    return bool(_literals(SOURCE / KINDS["flow"] / f"{method}.py").get("READS_MEDIA", False))
 
 
 @cache
@@ -87,6 +96,6 @@ def _literals(path: Path) -> dict[str, Any]:
     for node in ast.parse(path.read_text()).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         name = getattr(targets[0], "id", None)
-        if name in ("SETTINGS", "TERMS") and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        if name in TABLES and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             found[name] = ast.literal_eval(node.value)
     return found

@@ -6,7 +6,7 @@ clips.csv     one row per usable clip: clip_id, shard, row, frames, has_sound, s
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def build_index(
     candidates that were not needed do not count.
 
     Mean and standard deviation are taken over every value of a modality, per channel of pictures. Flow's
-    attribute clipped_fraction is that of the whole collection.
+    attributes clipped_fraction and roundtrip_error are those of the whole collection.
 
     Raises:
         UserError: fewer usable clips than `min_success` of those planned, or shards that do not match their
@@ -89,13 +89,13 @@ def build_index(
     gathered = {name: _Modality(name) for name in modalities}
     for shard in shards:
         plan = read_table(folder / "plan" / f"{shard}.csv")
-        status = read_table(folder / "status" / "decode" / f"{shard}.csv")
+        status = read_statuses(folder, shard, modalities)
         readers = {name: ShardReader(folder / MODALITY_FILES[name] / f"{shard}.h5") for name in modalities}
         _check_rows(folder, shard, plan, status, readers)
         for name, reader in readers.items():
             gathered[name].add(reader)
         frames = readers["rgb"].lengths
-        usable = frames > 0
+        usable = (frames > 0) & (status["status"] != "no_flow").to_numpy()
         sound = readers["audio"].lengths > 0 if "audio" in readers else np.zeros(len(plan), bool)
         table = plan.assign(shard=shard, row=range(len(plan)), frames=frames, has_sound=sound.astype(int))
         splits = [name for name in plan.columns if name.startswith("split_")]
@@ -134,6 +134,21 @@ def build_index(
     )
 
 
+def read_statuses(folder: Path, shard: str, modalities: Iterable[str]) -> pd.DataFrame:
+    """What became of the clips of a shard: clip_id, status, reason of decoding, or of flow where that alone failed.
+
+    Raises:
+        UserError: decoding has left no table.
+    """
+    status = read_table(folder / "status" / "decode" / f"{shard}.csv")
+    path = folder / "status" / "flow" / f"{shard}.csv"
+    if "flow" in modalities and path.exists():
+        flow = read_table(path).set_index("clip_id")[["status", "reason"]].reindex(status["clip_id"])
+        lost = ((status["status"] == "ok").to_numpy()) & (flow["status"] == "no_flow").to_numpy()
+        status.loc[lost, ["status", "reason"]] = flow.to_numpy()[lost]
+    return status
+
+
 def failed_clips(statuses: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The last row of each clip that never was ok, without spare candidates that were not needed.
 
@@ -153,14 +168,16 @@ class _Modality:
         self._name = name
         self._common: dict[str, Any] | None = None
         self._moments = np.zeros((3, 1))
-        self._clipped = 0.0
+        self._clipped = self._squared_error = 0.0
 
     def add(self, reader: ShardReader) -> None:
         plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in reader.attributes.items()}
         if plain.get("modality") != MODALITY_FILES[self._name]:
             raise UserError(f"{reader.path}: holds {plain.get('modality')}; delete it and run snakemake again")
         self._moments = self._moments + reader.moments
-        self._clipped += plain.pop("clipped_fraction", 0.0) * reader.moments[0].sum()
+        values = reader.moments[0].sum()
+        self._clipped += plain.pop("clipped_fraction", 0.0) * values
+        self._squared_error += plain.pop("roundtrip_error", 0.0) ** 2 * values
         plain = {key: value for key, value in plain.items() if key not in OWN_ATTRIBUTES}
         common = {"item_shape": list(reader.item_shape), "attributes": plain}
         if self._common is None:
@@ -177,8 +194,12 @@ class _Modality:
         std = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
         found = dict(self._common or {})
         if self._name == "flow":
-            clipped = self._clipped / max(count.sum(), 1)
-            found["attributes"] = {**found["attributes"], "clipped_fraction": float(clipped)}
+            values = max(count.sum(), 1)
+            found["attributes"] = {
+                **found["attributes"],
+                "clipped_fraction": float(self._clipped / values),
+                "roundtrip_error": float(np.sqrt(self._squared_error / values)),
+            }
         # A constant modality, such as silence, must not become a division by zero.
         return {**found, "mean": mean.tolist(), "std": np.where(std > 1e-6, std, 1.0).tolist()}
 
@@ -199,7 +220,8 @@ def _check_rows(
         path = folder / "status" / "decode" / f"{shard}.csv"
         raise UserError(f"{path}: its clips differ from plan/{shard}.csv; delete it and run snakemake again")
     frames = readers["rgb"].lengths
-    expected = {"rgb": frames, "grey": frames, "flow": np.maximum(frames - 1, 0)}
+    moving = np.where(status["status"] == "no_flow", 0, np.maximum(frames - 1, 0))
+    expected = {"rgb": frames, "grey": frames, "flow": moving}
     for name, reader in readers.items():
         if reader.clip_ids != ids:
             raise UserError(f"{reader.path}: its clips differ from plan/{shard}.csv; delete it and run snakemake again")

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
 from pipeline_src.shards.examine import Contents, examine_all
-from pipeline_src.shards.index import MODALITY_FILES, build_index, read_table
+from pipeline_src.shards.index import MODALITY_FILES, build_index, read_statuses, read_table
 from pipeline_src.shards.names import is_retried
 
 FRAMES_TO_STEPS: dict[str, Callable[[int], int]] = {"flow": lambda frames: max(frames - 1, 0), "grey": lambda n: n}
@@ -73,7 +73,9 @@ class _Verification:
             frames: Contents | None = None
             for modality in (*modalities, "sound"):  # Frames come first: only sound ones tell what the others need.
                 path = self._folder / modality / f"{shard}.h5"
-                reasons = _wrong(found[path], modality, hashes.get(shard, {}).get(modality), planned[shard], frames)
+                expected = hashes.get(shard, {}).get(modality)
+                without = self._without_flow(shard) if modality == "flow" else set()
+                reasons = _wrong(found[path], modality, expected, planned[shard], frames, without)
                 if reasons:
                     self._problems.append(Problem(path, "; ".join(reasons), (path, *self._index_files)))
                 elif modality == "frames":
@@ -132,6 +134,14 @@ class _Verification:
             self._problems.append(Problem(status, reason, (status, *self._index_files)))
         return clips
 
+    def _without_flow(self, shard: str) -> set[str]:
+        """Clips whose flow could not be made."""
+        try:
+            status = read_statuses(self._folder, shard, ["flow"])
+            return set(status.loc[status["status"] == "no_flow", "clip_id"])
+        except (OSError, UserError, ValueError, KeyError):
+            return set()  # A damaged table is told on its own.
+
     def _modalities(self, index: dict[str, Any] | None) -> list[str]:
         """Folders of the modalities, frames first; without an index those that there are."""
         made = [MODALITY_FILES[name] for name in index["modalities"]] if index else []
@@ -162,9 +172,17 @@ def _clip_ids(path: Path, columns: tuple[str, ...]) -> list[str] | None:
 
 
 def _wrong(
-    found: Contents, modality: str, expected: str | None, planned: list[str] | None, frames: Contents | None
+    found: Contents,
+    modality: str,
+    expected: str | None,
+    planned: list[str] | None,
+    frames: Contents | None,
+    without: set[str],
 ) -> list[str]:
-    """What is wrong with a shard's file, given its hash in the index, its plan and its frames; None where unknown."""
+    """What is wrong with a shard's file, given its hash in the index, its plan and its frames; None where unknown.
+
+    Clips of `without` have no steps.
+    """
     if found.error:
         return [found.error]
     reasons = []
@@ -183,7 +201,8 @@ def _wrong(
             f"its {len(found.clip_ids)} clips differ from the plan's {len(planned)}, first in row {number + 1}"
         )
     elif modality in FRAMES_TO_STEPS and frames is not None and frames.clip_ids == found.clip_ids:
-        wanted = tuple(map(FRAMES_TO_STEPS[modality], frames.lengths))
+        steps = map(FRAMES_TO_STEPS[modality], frames.lengths)
+        wanted = tuple(0 if clip in without else count for clip, count in zip(found.clip_ids, steps, strict=True))
         if found.lengths != wanted:
             number = next(row for row, pair in enumerate(zip(found.lengths, wanted, strict=True)) if pair[0] != pair[1])
             reasons.append(

@@ -82,11 +82,12 @@ def flow(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], obj
 
     def ours() -> None:
         out = str(folder / "flow.h5")
-        stage("extract_flow", {"flow": {}}, "--frames", str(folder / "frames.h5"), "--out", out, "--threads", "1")
+        where = ("--frames", str(folder / "frames.h5"), "--out", out, "--status", str(folder / "status_flow.csv"))
+        stage("extract_flow", {"flow": {}}, *where, "--threads", "1")
 
     def floor() -> None:
         for clip in clips:
-            pairs(clip, settings)
+            pairs(clip[:-1], clip[1:], settings)
 
     return f"DIS flow of {VIDEOS} clips at 64x64 to a shard", "the bare calls", ours, floor
 

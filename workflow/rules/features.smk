@@ -3,9 +3,11 @@
 
 rule extract_flow:
     input:
-        f"{DATA}/{{collection}}/frames/{{shard}}.h5",
+        frames=f"{DATA}/{{collection}}/frames/{{shard}}.h5",
+        compressed=compressed_videos,
     output:
-        f"{DATA}/{{collection}}/flow/{{shard}}.h5",
+        flow=f"{DATA}/{{collection}}/flow/{{shard}}.h5",
+        status=f"{DATA}/{{collection}}/status/flow/{{shard}}.csv",
     log:
         f"{DATA}/{{collection}}/logs/extract_flow/{{shard}}.log",
     benchmark:
@@ -16,12 +18,18 @@ rule extract_flow:
     resources:
         mem_mb=grows(4000),
         runtime=grows(480),
+        gpu=gpus(SETTINGS.flow.settings.get("device", "cpu")),
     params:
-        settings=lambda wildcards: settings_json(flow=SETTINGS.flow),
+        settings=lambda wildcards: settings_json(
+            flow=SETTINGS.flow, **({"decode": SETTINGS.decode} if FLOW_READS_MEDIA else {})
+        ),
+        compressed=lambda wildcards, input: (
+            ["--plan", input.compressed[0], "--fetched", input.compressed[1]] if FLOW_READS_MEDIA else []
+        ),
         code=code("extract_flow", catalogue.module("flow", SETTINGS.flow.method)),
     shell:
-        "python -m pipeline_src.stages.extract_flow --settings {params.settings:q} --frames {input:q} --out {output:q}"
-        " --threads {threads} 2> {log:q}"
+        "python -m pipeline_src.stages.extract_flow --settings {params.settings:q} --frames {input.frames:q}"
+        " {params.compressed:q} --out {output.flow:q} --status {output.status:q} --threads {threads} 2> {log:q}"
 
 
 rule extract_grey:

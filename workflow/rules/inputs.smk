@@ -2,6 +2,7 @@
 
 MODALITY_FOLDERS = {"rgb": "frames", "flow": "flow", "grey": "grey", "audio": "audio"}
 ENTRIES = {entry.name: entry for entry in SETTINGS.lineup}
+FLOW_READS_MEDIA = catalogue.reads_media(SETTINGS.flow.method)
 LAST = f"{RUN}/search/gen_{SETTINGS.search.generations - 1:03d}"
 
 
@@ -30,12 +31,20 @@ def planned_shards(collection):
     return [entry["shard"] for entry in json.loads(Path(plan).read_text())["shards"]]
 
 
+def compressed_videos(wildcards):
+    """What flow is read from when it is read from compressed videos: plan, where they are, and themselves."""
+    folder, shard = f"{DATA}/{wildcards.collection}", wildcards.shard
+    files = [f"{folder}/plan/{shard}.csv", f"{folder}/status/fetch/{shard}.csv", f"{folder}/media/{shard}"]
+    return files if FLOW_READS_MEDIA else []
+
+
 def made_of(collection, shards):
     """Plan, status and every modality of shards."""
     folder = f"{DATA}/{collection}"
     modalities = SETTINGS.collections[collection].modalities
     named = [f"{folder}/{MODALITY_FOLDERS[modality]}/{shard}.h5" for modality in modalities for shard in shards]
-    tables = [f"{folder}/{kind}/{shard}.csv" for kind in ("plan", "status/decode") for shard in shards]
+    kinds = ["plan", "status/decode", *(["status/flow"] if "flow" in modalities else [])]
+    tables = [f"{folder}/{kind}/{shard}.csv" for kind in kinds for shard in shards]
     return [*named, *tables]
 
 

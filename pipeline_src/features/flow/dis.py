@@ -3,7 +3,6 @@
 Kroeger et al., Fast Optical Flow using Dense Inverse Search, 2016.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -29,29 +28,29 @@ PRESETS = {
 cv2.setNumThreads(1)
 
 
-def pairs(frames: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Motion between neighbouring frames.
+def pairs(before: np.ndarray, after: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    """Motion between pairs of frames.
 
     Args:
-        frames: grey uint8 (N, H, W), N >= 1.
+        before, after: grey uint8 (N, H, W) each.
         settings: a complete set of SETTINGS.
 
     Returns:
-        float32 (N - 1, H, W, 2): x (right) and y (down) displacement in pixels per frame; row t is the motion
-        from frame t to t + 1 and depends on these two only.
+        float32 (N, H, W, 2): x (right) and y (down) displacement in pixels from before to after; each pair's depends on
+        its own two frames only.
 
     Raises:
         UserError: frames whose size the preset cannot work on.
     """
-    flow = np.empty((len(frames) - 1, *frames.shape[1:], 2), np.float32)
-    for row, (before, after) in enumerate(pairwise(frames)):
+    flow = np.empty((*before.shape, 2), np.float32)
+    for target, first, second in zip(flow, before, after, strict=True):
         # A used object may choose other scales for the same pair, so each pair gets its own.
         method: Any = cv2.DISOpticalFlow.create(PRESETS[settings["preset"]])
         try:
-            flow[row] = method.calc(before, after, None)
+            target[:] = method.calc(first, second, None)
         except cv2.error as error:
             raise UserError(
-                f"flow.settings.preset: {settings['preset']!r} cannot work on frames of {frames.shape[1]} x"
-                f" {frames.shape[2]} pixels - allowed: preset medium, method tvl1 or a squarer decode size"
+                f"flow.settings.preset: {settings['preset']!r} cannot work on frames of {before.shape[1]} x"
+                f" {before.shape[2]} pixels - allowed: preset medium, method tvl1 or a squarer decode size"
             ) from error
     return flow

@@ -3,24 +3,24 @@
 Zach et al., A Duality Based Approach for Realtime TV-L1 Optical Flow, 2007.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "smoothness": {
+    "tau": {"default": 0.25, "minimum": 0.001, "maximum": 0.25, "help": "time step; beyond 1/4 iterations may diverge"},
+    "lambda": {
         "default": 0.15,
         "minimum": 0.001,
         "maximum": 10.0,
-        "help": "lambda, the weight of the data term: smaller gives smoother flow",
+        "help": "weight of the data term: smaller gives smoother flow",
     },
-    "tightness": {
+    "theta": {
         "default": 0.3,
         "minimum": 0.01,
         "maximum": 10.0,
-        "help": "theta, how tightly the data term and the smooth flow are coupled",
+        "help": "how tightly the data term and the smooth flow are coupled",
     },
     "scales": {"default": 5, "minimum": 1, "maximum": 10, "help": "levels of the image pyramid"},
     "scale_step": {
@@ -42,11 +42,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "help": "inner iterations per outer one",
     },
     "outer_iterations": {"default": 10, "minimum": 1, "maximum": 1000, "help": "outer iterations per warp"},
-    "stop": {
+    "epsilon": {
         "default": 0.01,
         "minimum": 0.0,
         "maximum": 1.0,
-        "help": "epsilon, the change of flow below which iterations end: larger is faster and less precise",
+        "help": "change of flow in pixels below which iterations end: larger is faster and less precise",
     },
     "median_filter": {
         "default": 5,
@@ -59,29 +59,30 @@ SETTINGS: dict[str, dict[str, Any]] = {
 cv2.setNumThreads(1)
 
 
-def pairs(frames: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Motion between neighbouring frames.
+def pairs(before: np.ndarray, after: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    """Motion between pairs of frames.
 
     Args:
-        frames: grey uint8 (N, H, W), N >= 1.
+        before, after: grey uint8 (N, H, W) each.
         settings: a complete set of SETTINGS.
 
     Returns:
-        float32 (N - 1, H, W, 2): x (right) and y (down) displacement in pixels per frame; row t is the motion
-        from frame t to t + 1 and depends on these two only.
+        float32 (N, H, W, 2): x (right) and y (down) displacement in pixels from before to after; each pair's depends on
+        its own two frames only.
     """
     method: Any = cv2.optflow.DualTVL1OpticalFlow.create(
-        lambda_=settings["smoothness"],
-        theta=settings["tightness"],
+        tau=settings["tau"],
+        lambda_=settings["lambda"],
+        theta=settings["theta"],
         nscales=settings["scales"],
         scaleStep=settings["scale_step"],
         warps=settings["warps"],
         innnerIterations=settings["inner_iterations"],  # OpenCV's own spelling
         outerIterations=settings["outer_iterations"],
-        epsilon=settings["stop"],
+        epsilon=settings["epsilon"],
         medianFiltering=settings["median_filter"],
     )
-    flow = np.empty((len(frames) - 1, *frames.shape[1:], 2), np.float32)
-    for row, (before, after) in enumerate(pairwise(frames)):
-        flow[row] = method.calc(before, after, None)
+    flow = np.empty((*before.shape, 2), np.float32)
+    for target, first, second in zip(flow, before, after, strict=True):
+        target[:] = method.calc(first, second, None)
     return flow

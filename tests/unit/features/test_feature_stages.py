@@ -61,7 +61,9 @@ def extract_all(monkeypatch, folder: Path, bound: float = 20.0, threads: int = 2
     frames, sound = folder / "frames/000000.h5", folder / "sound/000000.h5"
     flow = json.dumps({"flow": {"bound": bound}})
     out = folder / "flow/000000.h5"
-    call(monkeypatch, extract_flow, "--settings", flow, "--frames", frames, "--out", out, "--threads", threads)
+    status = folder / "status/flow/000000.csv"
+    arguments = ("--settings", flow, "--frames", frames, "--out", out, "--status", status, "--threads", threads)
+    call(monkeypatch, extract_flow, *arguments)
     out = folder / "grey/000000.h5"
     call(monkeypatch, extract_grey, "--settings", "{}", "--frames", frames, "--out", out)
     out = folder / "audio/000000.h5"
@@ -142,6 +144,8 @@ def test_a_wrong_flow_setting_is_one_line_and_exit_code_2(monkeypatch, folder, c
         folder / "frames/000000.h5",
         "--out",
         out,
+        "--status",
+        folder / "status.csv",
     ]
     with pytest.raises(SystemExit) as caught:
         run(lambda: call(monkeypatch, extract_flow, *arguments))
@@ -154,6 +158,7 @@ def test_a_wrong_flow_setting_is_one_line_and_exit_code_2(monkeypatch, folder, c
 
 def test_threads_below_one_are_refused(monkeypatch, folder, capsys):
     arguments = ["--settings", '{"flow": {}}', "--frames", folder / "frames/000000.h5", "--threads", 0]
+    arguments += ["--status", folder / "status.csv"]
     with pytest.raises(SystemExit) as caught:
         call(monkeypatch, extract_flow, *arguments, "--out", folder / "flow/000000.h5")
     assert caught.value.code == 2

@@ -19,24 +19,28 @@ from pipeline_src.shards.writer import ShardWriter
 def test_flow_within_the_bound_comes_back_within_half_a_unit(bound):
     flow = np.linspace(-bound, bound, 9999).astype(np.float32).clip(-bound, bound).reshape(-1, 1)
     flow = np.concatenate([flow, -flow], axis=1)
-    stored, beyond = quantise(flow, bound)
-    assert stored.dtype == np.uint8
-    assert (stored.min(), stored.max()) == (1, 255)
-    assert np.abs(pixels(stored, scale(bound)) - flow).max() <= scale(bound) * 0.5001
-    assert beyond == 0
+    stored = quantise(flow, bound)
+    assert stored.flow.dtype == np.uint8
+    assert (stored.flow.min(), stored.flow.max()) == (1, 255)
+    error = pixels(stored.flow, scale(bound)) - flow
+    assert np.abs(error).max() <= scale(bound) * 0.5001
+    assert stored.clipped == 0
+    assert stored.squared_error == pytest.approx(np.square(error.astype(float)).sum(), rel=1e-3)
 
 
 def test_no_motion_is_128_and_the_bound_is_127_units_from_it():
-    stored, _ = quantise(np.array([[0, 0.01], [20, -20]], np.float32), 20)
+    stored = quantise(np.array([[0, 0.01], [20, -20]], np.float32), 20).flow
     assert stored.tolist() == [[128, 128], [255, 1]]
     assert pixels(stored, scale(20)).tolist() == [[0, 0], [pytest.approx(20), pytest.approx(-20)]]
 
 
 def test_values_beyond_the_bound_are_clipped_and_counted():
     wild = np.array([[20.1, -500], [np.inf, -np.inf], [np.nan, 3]], np.float32)
-    stored, beyond = quantise(wild, 20)
-    assert stored.tolist() == [[255, 1], [255, 1], [128, 147]]
-    assert beyond == 5
+    stored = quantise(wild, 20)
+    assert stored.flow.tolist() == [[255, 1], [255, 1], [128, 147]]
+    assert stored.clipped == 5
+    # Clipping belongs to the error; what is not finite cannot.
+    assert stored.squared_error == pytest.approx(0.1**2 + 480**2 + (19 * 20 / 127 - 3) ** 2, rel=1e-4)
 
 
 def write_frames(path: Path, lengths: list[int]) -> list[np.ndarray]:
@@ -57,13 +61,14 @@ def test_clips_keep_their_order_length_and_values_with_any_number_of_threads(tmp
     assert [clip.clip_id for clip in found] == [f"clip-{row}" for row in range(len(lengths))]
     for clip, frames in zip(found, clips, strict=True):
         if len(frames) < 2:
-            assert clip.flow is None
-            assert clip.clipped == 0
+            assert clip.stored is None
+            assert clip.reason == ("" if len(frames) else "no frames")
             continue
-        whole, beyond = quantise(dis.pairs(luma(frames), settings.settings), 0.5)
-        np.testing.assert_array_equal(clip.flow, whole)
-        assert clip.clipped == beyond
-    assert sum(clip.clipped for clip in found) > 0
+        grey = luma(frames)
+        whole = quantise(dis.pairs(grey[:-1], grey[1:], settings.settings), 0.5)
+        np.testing.assert_array_equal(clip.stored.flow, whole.flow)
+        assert clip.stored.clipped == whole.clipped > 0
+        assert clip.stored.squared_error == pytest.approx(whole.squared_error, rel=1e-5)
 
 
 def test_few_items_are_in_memory_at_a_time():

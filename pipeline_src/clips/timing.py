@@ -1,0 +1,56 @@
+"""Which decoded frame shows a picture of a video: ffmpeg's own arithmetic, for what is read beside its frames."""
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+MICRO = 1_000_000
+
+
+class FrameClock:
+    """Output frames of a clip that starts `start_s` after the first picture and has `frame_rate` frames per second.
+
+    Args:
+        file: the open container.
+        stream: its video.
+        start_s: start of the clip after the first picture, in seconds.
+        delay_s: how long after the file's own start the video starts, in seconds.
+        frame_rate: of the output.
+    """
+
+    def __init__(
+        self, file: "InputContainer", stream: "VideoStream", start_s: float, delay_s: float, frame_rate: float
+    ) -> None:
+        self._file, self._stream = file, stream
+        self._unit = Fraction(stream.time_base or Fraction(1, MICRO))
+        self._rate = Fraction(repr(frame_rate))
+        # As in decoding: a clip from the first picture on is read without a seek, and a filter subtracts the delay.
+        seek = start_s + delay_s if start_s > 0 else 0.0
+        self._origin_us = (file.start_time or 0) + round(seek * MICRO)
+        self._shift = 0.0 if seek else float(f"{delay_s:.6f}")
+        self._sought = seek > 0
+
+    def seek(self) -> None:
+        """Go to the last key picture before the clip."""
+        if self._sought:
+            self._file.seek(self._origin_us)
+
+    def frame_of(self, pts: int) -> int:
+        """The first output frame that shows the picture with this time; negative before the clip.
+
+        It shows until the next picture's; where two have the same, only the second is shown.
+        """
+        ticks = pts - _nearest(Fraction(self._origin_us, MICRO) / self._unit)
+        if self._shift:
+            ticks = int(ticks - self._shift / float(self._unit))
+        return _nearest(ticks * self._unit * self._rate)
+
+
+def _nearest(value: Fraction) -> int:
+    """Rounded, halves away from zero."""
+    rounded = math.floor(abs(value) + Fraction(1, 2))
+    return rounded if value >= 0 else -rounded
