@@ -19,7 +19,7 @@ class IsolatedError(Exception):
 
 
 @contextmanager
-def isolated(work: Callable[[A], R], processes: int, timeout_s: float) -> Iterator[Callable[[A], R]]:
+def isolated(work: Callable[[A], R], processes: int, timeout_s: float | None) -> Iterator[Callable[[A], R]]:
     """A function that threads may call, `processes` at a time, each call in a process that lives on for the next.
 
     What `work` raises is raised here, too. The call raises IsolatedError where the process crashes or needs longer
@@ -28,7 +28,7 @@ def isolated(work: Callable[[A], R], processes: int, timeout_s: float) -> Iterat
     Args:
         work: a function of a module; its argument, result and errors are sent between processes.
         processes: how many there are.
-        timeout_s: longest time for one call in seconds.
+        timeout_s: longest time for one call in seconds; None for no limit.
     """
     ready: SimpleQueue[_Process[A, R]] = SimpleQueue()
     made = [_Process(work) for _ in range(processes)]
@@ -54,7 +54,7 @@ class _Process(Generic[A, R]):
         self._work = work
         self._pipe: Connection | None = None
 
-    def call(self, argument: A, timeout_s: float) -> R:
+    def call(self, argument: A, timeout_s: float | None) -> R:
         if self._pipe is None:
             context = multiprocessing.get_context("forkserver")
             self._pipe, theirs = context.Pipe()

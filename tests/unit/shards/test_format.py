@@ -429,3 +429,16 @@ def test_offsets_that_do_not_fit_the_data_are_told(tmp_path):
             file["offsets"][change] += 1
         with pytest.raises(UserError, match=r"a\.h5: damaged"):
             ShardReader(path)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("length", [1, 37])
+def test_moments_of_pairs_of_bytes_are_exact(channels, length):
+    array = np.random.default_rng(length).integers(0, 256, (length, 6, 5, channels)).astype(np.uint8)
+    wide = array.reshape(-1, channels).astype(np.int64)
+    assert moments(array, channels).tolist() == [
+        [len(wide)] * channels,
+        wide.sum(0).tolist(),
+        (wide**2).sum(0).tolist(),
+    ]
+    assert moments(array, channels).tolist() == moments(array.astype(np.float32), channels).tolist()
