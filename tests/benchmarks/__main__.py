@@ -16,6 +16,7 @@ import numpy as np
 
 from tests.benchmarks import codecs
 from tests.benchmarks.decoding import compare_decoding
+from tests.benchmarks.flow import compare_flow
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -165,6 +166,7 @@ def main() -> None:
             ours, floor, run, run_floor = prepare(folder)
             first, second, times = ratio(run, run_floor)
             print(f"{ours:50} {floor:50} {first:8.2f} {second:8.2f} {times:6.2f}", flush=True)
+        compare_flow(folder / "flow")
         codecs.compare(folder, folder / "videos")
         compare_decoding(folder / "decoding")
 
