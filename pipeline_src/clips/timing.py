@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 MICRO = 1_000_000
@@ -33,21 +34,27 @@ class FrameClock:
         self._origin_us = (file.start_time or 0) + round(seek * MICRO)
         self._shift = 0.0 if seek else float(f"{delay_s:.6f}")
         self._sought = seek > 0
+        # AVI has no times of display. Those that are guessed for H.264 come one picture late, other than in ffmpeg.
+        self._by_order = "avi" in file.format.name and not stream.codec_context.has_b_frames
 
     def seek(self) -> None:
         """Go to the last key picture before the clip."""
         if self._sought:
             self._file.seek(self._origin_us)
 
-    def frame_of(self, pts: int) -> int:
-        """The first output frame that shows the picture with this time; negative before the clip.
+    def frame_of(self, picture: "VideoFrame") -> int | None:
+        """The first output frame that shows a picture; None without a time, negative before the clip.
 
-        It shows until the next picture's; where two have the same, only the second is shown.
+        It is shown until the next picture's; where two have the same, only the second is shown.
         """
+        pts = picture.dts if self._by_order else picture.pts
+        if pts is None:
+            return None
         ticks = pts - _nearest(Fraction(self._origin_us, MICRO) / self._unit)
         if self._shift:
             ticks = int(ticks - self._shift / float(self._unit))
-        return _nearest(ticks * self._unit * self._rate)
+        frame = _nearest(ticks * self._unit * self._rate)
+        return min(frame, -1) if self._sought and ticks < 0 else frame
 
 
 def _nearest(value: Fraction) -> int:

@@ -110,7 +110,8 @@ def clip(task: DecodeTask, frames: int, decode: DecodeSettings, settings: dict[s
                 if last:
                     if moved is not None and 0 < picture.shown < frames:
                         flow[picture.shown - 1] = _fitted(moved, picture, ratio, decode, settings)
-                    moved = np.zeros_like(speed)
+                    # Frames before the first picture of the clip show that one, too.
+                    moved = np.zeros_like(speed) if picture.shown >= 0 else None
     except (av.error.FFmpegError, OSError, ValueError, ArithmeticError) as error:
         raise NoVectorsError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not any_vectors and frames > 1:
@@ -143,18 +144,18 @@ def _pictures(
         except ValueError:
             continue  # A damaged picture: ffmpeg goes on with the next, too.
         for frame in arrived:
-            if frame.pts is None:
+            shown = clock.frame_of(frame)
+            if shown is None:
                 continue
             if frame.interlaced_frame:
                 raise NoVectorsError("interlaced: its vectors belong to half pictures")
             if frame.rotation % 90:
                 raise NoVectorsError(f"rotated by {frame.rotation} degrees")
-            order, reference = decoded.pop(frame.pts, (number, True))
+            order, reference = decoded.pop(frame.pts or 0, (number, True))
             if reference is None:
                 reference = frame.pict_type != PictureType.B
             side = frame.side_data.get("MOTION_VECTORS")
             vectors = side.to_ndarray() if side is not None and len(side) else None
-            shown = clock.frame_of(frame.pts)
             yield _Picture(place, order, shown, reference, frame.height, frame.width, frame.rotation, vectors)
             place += 1
             beyond += shown >= frames

@@ -1,0 +1,46 @@
+"""A crash on a foreign file must cost one clip, not the job."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline_src.clips.isolated import IsolatedError, isolated
+
+
+def work(what: object) -> object:
+    if what == "crash":
+        os.abort()
+    if what == "hang":
+        time.sleep(60)
+    if what == "error":
+        raise ValueError("as usual")
+    return what, os.getpid()
+
+
+def test_processes_live_on_and_do_not_mix_up_answers() -> None:
+    with isolated(work, 2, 60) as call, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(call, range(20)))
+    assert [number for number, _ in answers] == list(range(20))
+    pids = {pid for _, pid in answers}
+    assert len(pids) <= 2
+    assert os.getpid() not in pids
+
+
+def test_a_crash_and_a_hang_are_told_and_the_next_call_works() -> None:
+    with isolated(work, 1, 5.0) as call:
+        with pytest.raises(IsolatedError, match="crashed"):
+            call("crash")
+        assert call(1)[0] == 1
+        with pytest.raises(IsolatedError, match="longer than 5 s"):
+            call("hang")
+        assert call(2)[0] == 2
+
+
+def test_an_error_of_the_work_is_raised_here() -> None:
+    with isolated(work, 1, None) as call:
+        with pytest.raises(ValueError, match="as usual"):
+            call("error")
+        first, second = call(1), call(2)
+        assert first[1] == second[1]
