@@ -26,7 +26,7 @@ ZERO = 128
 LEVELS = 127
 # Pairs of frames that one call gets from a CPU method: long clips are cut and short ones joined, so that memory stays
 # small and all threads have work.
-BLOCK = 16
+BLOCK = 32
 # Threads that bring work to a GPU: while one waits for it, another reads, and one stores.
 GPU_THREADS = 3
 

@@ -20,7 +20,7 @@ SIZES = (128, 224)
 PAIRS = {"dis": 6000, "farneback": 2000, "tvl1": 64, "tvl1_torch": 480}
 REPEATS = 4
 SECONDS = 6
-CLIP = 17
+CLIP = 65
 RATE = 24
 
 
