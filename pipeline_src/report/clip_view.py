@@ -21,6 +21,8 @@ FOLDER = Path(__file__).resolve().parent
 # Pictures of a contact sheet, and pictures in a row of a page's sprite.
 SHEET, COLUMNS = 8, 10
 WHEEL = 96
+# Percentage of all motion up to which colours become fuller.
+FULL = 99.0
 NAMES = {"rgb": "RGB", "flow": "flow", "grey": "grey", "audio": "log-mel spectrogram"}
 
 
@@ -68,7 +70,7 @@ def read_clip(collection: Collection, clip_id: str, first: int, frames: int) -> 
     modalities = collection.index["modalities"]
     rate = float(collection.describe("rgb")["attributes"]["frame_rate"])
     pictures, fastest, spectrogram = {}, 0.0, None
-    for name in modalities:
+    for name in (name for name in NAMES if name in modalities):
         reader = collection.reader(name, clip["shard"])
         if name == "audio":
             hop = float(reader.attributes["hop_s"])
@@ -83,7 +85,7 @@ def read_clip(collection: Collection, clip_id: str, first: int, frames: int) -> 
         else:
             read = reader.read(row, first, stop)
             pictures[name] = np.repeat(read, 3, axis=-1) if read.shape[-1] == 1 else read
-    facts = [(NAMES[name], _described(entry)) for name, entry in modalities.items()]
+    facts = [(NAMES[name], _described(modalities[name])) for name in NAMES if name in modalities]
     return ClipView(clip_id, str(clip["label"]), first, total, rate, pictures, fastest, spectrogram, facts)
 
 
@@ -95,15 +97,19 @@ def flow_colours(flow: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns:
         uint8 (T, H, W, 3): the direction as hue, the speed as saturation, white for no motion, one scale for all; and
-        the speed of the fullest colour.
+        the speed of the fullest colour, which all faster motion has, too.
     """
     import torch
     from torchvision.utils import flow_to_image
 
-    fastest = float(np.sqrt(np.square(flow).sum(-1).max(initial=0.0)))
+    speed = np.sqrt(np.square(flow).sum(-1, keepdims=True))
+    # Single pixels may be far faster than all that moves.
+    fastest = float(np.percentile(speed, FULL)) if speed.size else 0.0
+    fastest = fastest or float(speed.max(initial=0.0))
     if fastest == 0.0:
         return np.full((*flow.shape[:-1], 3), 255, np.uint8), 0.0
-    coloured = flow_to_image(torch.from_numpy(flow).permute(0, 3, 1, 2).contiguous())
+    shown = flow * np.minimum(1, fastest / np.maximum(speed, 1e-9))
+    coloured = flow_to_image(torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous())
     return coloured.permute(0, 2, 3, 1).numpy(), fastest
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline_src.clips.rows import read_status
+from pipeline_src.errors import UserError
 from pipeline_src.features.grey import luma
 from pipeline_src.shards.index import Collection
 from pipeline_src.shards.reader import ShardReader
@@ -163,3 +165,101 @@ def test_threads_below_one_are_refused(monkeypatch, folder, capsys):
         call(monkeypatch, extract_flow, *arguments, "--out", folder / "flow/000000.h5")
     assert caught.value.code == 2
     assert "--threads" in capsys.readouterr().err
+
+
+def test_the_round_trip_error_and_the_bound_are_recorded(monkeypatch, folder):
+    extract_all(monkeypatch, folder)
+    shard = ShardReader(folder / "flow/000000.h5")
+    # Rounding to steps of `scale` alone: a uniform error has a root mean square of scale / sqrt(12).
+    assert shard.attributes["bound"] == 20.0
+    assert 0 < shard.attributes["roundtrip_error"] < 1.1 * shard.attributes["scale"] / np.sqrt(12)
+    extract_all(monkeypatch, folder, bound=1.0)
+    assert ShardReader(folder / "flow/000000.h5").attributes["roundtrip_error"] > 0.5
+
+
+@pytest.fixture
+def coded(folder: Path, encode) -> Path:
+    """The collection's frames as videos of several codecs, with a plan and a status of fetching."""
+    frames = ShardReader(folder / "frames/000000.h5")
+    options = [("-c:v", "libx264", "-bf", "0"), (), ("-c:v", "libx264"), ("-c:v", "ffv1")]
+    rows = [
+        ["clip_id", "path", "start_s", "duration_s", "source_video", "content", "label"],
+        *([name, f"{name}.mkv", "0", "", name, "", ""] for name in IDS),
+    ]
+    status = [["clip_id", "status", "reason", "file", "start_s", "video_start_s"]]
+    for row, name in enumerate(IDS):
+        clip = frames.read(row)
+        file = folder / f"{name}.mkv"
+        if len(clip):
+            encode(file, clip, 12, *options[row])
+        status.append([name, "ok" if len(clip) else "missing", "", str(file), "0", "0"])
+    for path, table in (("plan/000000.csv", rows), ("status/fetch/000000.csv", status)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("".join(",".join(line) + "\n" for line in table))
+    return folder
+
+
+def extract_vectors(monkeypatch, folder: Path, threads: int = 2) -> None:
+    decode = {"frame_rate": 12.0, "height": 48, "width": 64}
+    settings = json.dumps({"flow": {"method": "motion_vectors"}, "decode": decode})
+    media = ("--plan", folder / "plan/000000.csv", "--fetched", folder / "status/fetch/000000.csv")
+    out = ("--out", folder / "flow/000000.h5", "--status", folder / "status/flow/000000.csv")
+    frames = ("--frames", folder / "frames/000000.h5", "--threads", threads)
+    call(monkeypatch, extract_flow, "--settings", settings, *frames, *media, *out)
+
+
+def test_a_clip_without_motion_vectors_is_a_row_and_leaves_the_index(monkeypatch, coded):
+    extract_all(monkeypatch, coded)
+    extract_vectors(monkeypatch, coded)
+    shard = ShardReader(coded / "flow/000000.h5")
+    assert shard.lengths.tolist() == [5, 0, 0, 0]
+    motion = (shard.read(0).astype(float) - 128) * shard.attributes["scale"]
+    np.testing.assert_allclose(np.median(motion[:, 12:-12, 12:-12], axis=(0, 1, 2)), [3, -2], atol=0.5)
+    rows = [(row.clip_id, row.status) for row in read_status(coded / "status/flow/000000.csv")]
+    assert rows == list(zip(IDS, ["ok", "no_flow", "ok", "no_flow"], strict=True))
+    assert "codec ffv1 has no motion vectors" in (coded / "status/flow/000000.csv").read_text()
+    settings = json.dumps({"modalities": ["rgb", "flow"], "min_success": 0.5})
+    outputs = ("--out", coded / "index.json", "--clips", coded / "clips.csv")
+    call(monkeypatch, index_collection, "--settings", settings, "--folder", coded, *outputs)
+    made = Collection.open(coded / "index.json")
+    assert made.clips["clip_id"].tolist() == ["moves", "one-frame"]
+    assert made.index["failed"] == {"broken": 1, "no_flow": 1}
+    # Whoever does not use flow keeps the clip.
+    settings = json.dumps({"modalities": ["rgb"], "min_success": 0.5})
+    call(monkeypatch, index_collection, "--settings", settings, "--folder", coded, *outputs)
+    assert Collection.open(coded / "index.json").clips["clip_id"].tolist() == ["moves", "one-frame", "still"]
+
+
+def test_motion_vectors_do_not_depend_on_the_number_of_threads(monkeypatch, coded):
+    extract_vectors(monkeypatch, coded, threads=1)
+    before = (coded / "flow/000000.h5").read_bytes()
+    extract_vectors(monkeypatch, coded, threads=3)
+    assert (coded / "flow/000000.h5").read_bytes() == before
+
+
+def test_a_plan_of_other_clips_is_refused(monkeypatch, coded):
+    plan = coded / "plan/000000.csv"
+    plan.write_text(plan.read_text().replace("moves", "other"))
+    with pytest.raises(UserError, match=r"its clips differ from .*plan/000000\.csv"):
+        extract_vectors(monkeypatch, coded)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_torch_in_processes_gives_the_same_flow(monkeypatch, folder, threads):
+    from pipeline_src.features.flow import tvl1_torch
+    from pipeline_src.features.optical_flow import quantise
+    from pipeline_src.settings import catalogue
+
+    settings = {"scales": 2, "warps": 2, "outer_iterations": 2}
+    call(
+        monkeypatch,
+        extract_flow,
+        *("--settings", json.dumps({"flow": {"method": "tvl1_torch", "settings": settings}})),
+        *("--frames", folder / "frames/000000.h5", "--out", folder / "flow/000000.h5"),
+        *("--status", folder / "status/flow/000000.csv", "--threads", threads),
+    )
+    shard = ShardReader(folder / "flow/000000.h5")
+    grey = luma(ShardReader(folder / "frames/000000.h5").read(0))
+    alone = tvl1_torch.pairs(grey[:-1], grey[1:], catalogue.complete("flow", "tvl1_torch", settings))
+    np.testing.assert_array_equal(shard.read(0), quantise(alone, 20.0).flow)
+    assert shard.lengths.tolist() == [5, 0, 0, 2]
