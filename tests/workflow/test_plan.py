@@ -52,14 +52,3 @@ def test_a_configuration_file_replaces_the_default_one(fresh: Project) -> None:
 def test_a_lineup_without_evolved_entries_runs_no_search_for_it(fresh: Project) -> None:
     fresh.configure(config(lineup=[{"name": "scratch", "kind": "scratch"}]))
     assert fresh.planned("results/tiny/transfer/results.csv").get("pretrain_individual") is None
-
-
-def test_motion_vectors_are_read_from_the_videos_before_these_go(fresh: Project) -> None:
-    """Fetched videos are temporary: flow that reads them must be among what keeps them."""
-    fresh.configure(config(flow={"method": "motion_vectors"}))
-    shown = fresh.snakemake("--dry-run", "--printshellcmds", "data/pool/flow/000000.h5").stdout
-    assert "--plan data/pool/plan/000000.csv --fetched data/pool/status/fetch/000000.csv" in shown
-    fresh.configure(config())
-    shown = fresh.snakemake("--dry-run", "--printshellcmds", "data/pool/flow/000000.h5").stdout
-    assert "extract_flow" in shown
-    assert "--plan data/pool/plan/000000.csv --fetched" not in shown.split("extract_flow --settings")[1].split("\n")[0]

@@ -81,6 +81,22 @@ def test_an_edited_flow_method_that_is_not_chosen_reruns_nothing(edited: Project
     assert edited.planned() == {}
 
 
+def test_another_flow_method_reruns_flow_and_what_depends_on_it_but_no_decoding(edited: Project) -> None:
+    changed(edited, "flow", {"method": "tvl1_torch"})
+    planned = edited.planned()
+    assert planned["extract_flow"] == 3
+    assert not FEATURES & planned.keys()
+
+
+def test_motion_vectors_fetch_the_videos_again_because_these_are_temporary(edited: Project) -> None:
+    changed(edited, "flow", {"method": "motion_vectors"})
+    done = edited.snakemake("--dry-run", "--printshellcmds")
+    assert jobs(done).items() >= {"fetch_clips": 3, "extract_flow": 3}.items()
+    command = next(line for line in done.stdout.splitlines() if "stages.extract_flow" in line)
+    assert "--plan data/pool/plan/00000" in command
+    assert "--fetched data/pool/status/fetch/00000" in command
+
+
 def test_an_edited_active_term_reruns_training_but_no_feature(edited: Project) -> None:
     edit(edited, "tasks/shuffle.py", "\nSETTINGS", "\nEDITED = 1\nSETTINGS")
     planned = edited.planned()
