@@ -71,6 +71,22 @@ def test_clips_keep_their_order_length_and_values_with_any_number_of_threads(tmp
         assert clip.stored.squared_error == pytest.approx(whole.squared_error, rel=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_blocks_of_any_size_give_the_same_flow(tmp_path, monkeypatch, size):
+    """A GPU's blocks hold many clips; a clip's flow must not know."""
+    write_frames(tmp_path / "frames.h5", [9, 0, 2, 30, 1, 5])
+    reader, settings = ShardReader(tmp_path / "frames.h5"), FlowSettings()
+    expected = [clip.stored for clip in flow_of_clips(reader, settings, 2)]
+    asked = []
+    monkeypatch.setattr(dis, "batch", lambda *about: asked.append(about) or size, raising=False)
+    for clip, stored in zip(flow_of_clips(reader, settings, 2), expected, strict=True):
+        assert (clip.stored is None) == (stored is None)
+        if stored is not None:
+            np.testing.assert_array_equal(clip.stored.flow, stored.flow)
+            assert clip.stored.squared_error == pytest.approx(stored.squared_error, rel=1e-5)
+    assert asked == [(24, 32, settings.settings)]
+
+
 def test_few_items_are_in_memory_at_a_time():
     """A shard of long clips must not be read into memory at once."""
     taken, given, most = 0, 0, 0
