@@ -1,5 +1,6 @@
 """Motion vectors of compressed video: right direction, order, unit, place and time, in the geometry of the frames."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline_src.features.grey import luma
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.clips import DecodeSettings
 
+REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
 SIZE = 128
 RATE = 24
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-qp", "22")
@@ -174,3 +176,28 @@ def test_cells_without_smoothing_move_as_one(encode: Callable[..., Path], tmp_pa
     flow = motion_vectors.clip(DecodeTask(str(path), 0.0, None), 7, settings, own)
     cells = flow.reshape(6, SIZE // 8, 8, SIZE // 8, 8, 2)
     assert (cells == cells[:, :, :1, :, :1]).all()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs shared/data/real beside the checkout")
+def test_directions_agree_with_dis_where_something_moves() -> None:
+    """And most so at the same time: against the flow of the frame before or after, they agree less."""
+    with open(REAL / "actions.csv", newline="", encoding="utf-8") as file:
+        files = [row["path"] for row in csv.DictReader(file)][::31]
+    settings = DecodeSettings.model_validate({"frame_rate": 15, "height": SIZE, "width": SIZE})
+    agreement: dict[int, list[np.ndarray]] = {-1: [], 0: [], 1: []}
+    for name in files:
+        task = DecodeTask(str(REAL / name), 0.0, None)
+        grey = luma(decode_clip(task, settings, ffmpeg_path(), with_sound=False).frames)
+        reference = dis.pairs(grey[:-1], grey[1:], {"preset": "medium"})
+        found = motion_vectors.clip(task, len(grey), settings, catalogue.complete("flow", "motion_vectors", {}))
+        for shift, cosines in agreement.items():
+            first, second = (flow[1 + step : len(flow) - 1 + step] for flow, step in ((found, 0), (reference, shift)))
+            speeds = [np.linalg.norm(flow, axis=-1) for flow in (first, second)]
+            moving = (speeds[0] > 1) & (speeds[1] > 1)
+            cosines.append((first * second).sum(-1)[moving] / (speeds[0] * speeds[1])[moving])
+    mean = {shift: float(np.concatenate(cosines).mean()) for shift, cosines in agreement.items()}
+    within = float((np.concatenate(agreement[0]) > 0.5).mean())
+    print("mean cosine by shift in time:", mean, "within 60 degrees:", within)
+    assert mean[0] > 0.8
+    assert within > 0.9
+    assert mean[0] > max(mean[-1], mean[1]) + 0.03
