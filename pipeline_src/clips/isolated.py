@@ -2,16 +2,17 @@
 
 import multiprocessing
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from pipeline_src.errors import UserError
+
 A = TypeVar("A")
 R = TypeVar("R")
-
-MEMORY_BYTES = 8 << 30
 
 
 class IsolatedError(Exception):
@@ -19,19 +20,23 @@ class IsolatedError(Exception):
 
 
 @contextmanager
-def isolated(work: Callable[[A], R], processes: int, timeout_s: float | None) -> Iterator[Callable[[A], R]]:
+def isolated(
+    work: Callable[[A], R], processes: int, *, timeout_s: float | None = None, memory_bytes: int | None = None
+) -> Iterator[Callable[[A], R]]:
     """A function that threads may call, `processes` at a time, each call in a process that lives on for the next.
 
     What `work` raises is raised here, too. The call raises IsolatedError where the process crashes or needs longer
-    than `timeout_s`; the next call has a new one.
+    than `timeout_s`; the next call has a new one. A process that the system has killed is a UserError: the next attempt
+    may have more memory.
 
     Args:
         work: a function of a module; its argument, result and errors are sent between processes.
         processes: how many there are.
         timeout_s: longest time for one call in seconds; None for no limit.
+        memory_bytes: of each process, so that nonsense in a file cannot ask for all there is; None for no limit.
     """
     ready: SimpleQueue[_Process[A, R]] = SimpleQueue()
-    made = [_Process(work) for _ in range(processes)]
+    made = [_Process(work, memory_bytes) for _ in range(processes)]
     for process in made:
         ready.put(process)
 
@@ -50,17 +55,18 @@ def isolated(work: Callable[[A], R], processes: int, timeout_s: float | None) ->
 
 
 class _Process(Generic[A, R]):
-    def __init__(self, work: Callable[[A], R]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[A], R], memory_bytes: int | None) -> None:
+        self._work, self._memory_bytes = work, memory_bytes
         self._pipe: Connection | None = None
 
     def call(self, argument: A, timeout_s: float | None) -> R:
         if self._pipe is None:
             context = multiprocessing.get_context("forkserver")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
+            ours, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, self._work, self._memory_bytes), daemon=True)
             self._process.start()
             theirs.close()
+            self._pipe = ours
         try:
             self._pipe.send(argument)
             if not self._pipe.poll(timeout_s):
@@ -68,8 +74,15 @@ class _Process(Generic[A, R]):
                 raise IsolatedError(f"longer than {timeout_s:g} s")
             result, error = self._pipe.recv()
         except (EOFError, OSError) as broken:
+            self._process.join(1)
+            killed = self._process.exitcode == -signal.SIGKILL
             self.end()
-            raise IsolatedError("the library that reads it crashed") from broken
+            if killed:
+                raise UserError(
+                    "a process of this job was killed, as it happens when memory runs out; give the job more memory or"
+                    " fewer threads"
+                ) from broken
+            raise IsolatedError("its process crashed") from broken
         if error is not None:
             raise error
         return result
@@ -82,8 +95,9 @@ class _Process(Generic[A, R]):
         self._pipe = None
 
 
-def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+def _serve(pipe: Connection, work: Callable[[Any], Any], memory_bytes: int | None) -> None:
+    if memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with suppress(EOFError):  # The end of the program.
         while True:
             argument = pipe.recv()

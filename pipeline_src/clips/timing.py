@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MICRO = 1_000_000
+# What ffmpeg takes for the longest time by which pictures are decoded before they are shown.
+REORDERING_US = 3 * MICRO // 23
 
 
 class FrameClock:
@@ -34,13 +36,25 @@ class FrameClock:
         self._origin_us = (file.start_time or 0) + round(seek * MICRO)
         self._shift = 0.0 if seek else float(f"{delay_s:.6f}")
         self._sought = seek > 0
-        # AVI has no times of display. Those that are guessed for H.264 come one picture late, other than in ffmpeg.
-        self._by_order = "avi" in file.format.name and not stream.codec_context.has_b_frames
+        # AVI has no times of display: those of decoding count, as in ffmpeg.
+        self._by_order = "avi" in file.format.name
 
     def seek(self) -> None:
-        """Go to the last key picture before the clip."""
-        if self._sought:
-            self._file.seek(self._origin_us)
+        """Go to the key picture before the clip from which ffmpeg decodes.
+
+        Containers that are searched by times of decoding are searched a little earlier where pictures are reordered.
+        """
+        if not self._sought:
+            return
+        from av.format import Flags
+
+        delayed = any(stream.codec_context and stream.codec_context.has_b_frames for stream in self._file.streams.video)
+        by_decoding = not Flags(self._file.format.flags) & Flags.seek_to_pts
+        self._file.seek(self._origin_us - (REORDERING_US if delayed and by_decoding else 0))
+
+    def frames_of(self, seconds: float) -> float:
+        """Output frames in a time."""
+        return float(self._rate) * seconds
 
     def frame_of(self, picture: "VideoFrame") -> int | None:
         """The first output frame that shows a picture; None without a time, negative before the clip.

@@ -29,6 +29,8 @@ LEVELS = 127
 BLOCK = 32
 # Threads that bring work to a GPU: while one waits for it, another reads, and one stores.
 GPU_THREADS = 3
+# Of a process that reads a video: a clip's flow in 32 bits, several times, and what its largest pictures need.
+MEMORY_BYTES = 8 << 30
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -128,7 +130,7 @@ def flow_of_clips(frames: ShardReader, settings: FlowSettings, threads: int) -> 
     with ExitStack() as stack:
         call: Callable[[tuple[list[np.ndarray], FlowSettings]], list[Stored]] = _flow_of_pairs
         if threads > 1 and not many and getattr(method, "HOLDS_LOCK", False):
-            call = stack.enter_context(isolated(_flow_of_pairs, threads, None))
+            call = stack.enter_context(isolated(_flow_of_pairs, threads))
 
         def work(pieces: list[_Piece]) -> list[Stored]:
             grey = [luma(frames.read(piece.row, piece.start, piece.stop + 1)) for piece in pieces]
@@ -189,7 +191,7 @@ def flow_of_media(
         decode: how the frames were decoded.
         threads: clips at a time.
     """
-    with isolated(_flow_of_video, threads, 2 * decode.timeout_s) as call:
+    with isolated(_flow_of_video, threads, timeout_s=2 * decode.timeout_s, memory_bytes=MEMORY_BYTES) as call:
 
         def work(clip: tuple[str, DecodeTask | None, int]) -> ClipFlow:
             clip_id, task, frames = clip
@@ -211,9 +213,12 @@ def _flow_of_video(what: tuple[DecodeTask, int, FlowSettings, DecodeSettings]) -
     task, frames, settings, decode = what
     method: Any = importlib.import_module(catalogue.module("flow", settings.method))
     try:
-        return quantise(method.clip(task, frames, decode, settings.settings), settings.bound)
+        flow = method.clip(task, frames, decode, settings.settings)
+        return _joined([quantise(motion[None], settings.bound) for motion in flow])
     except method.NoVectorsError as error:
         return str(error)
+    except MemoryError:
+        return f"its flow needs more than {MEMORY_BYTES >> 30} GB of memory"
 
 
 def in_order(work: Callable[[In], Out], items: Iterable[In], threads: int) -> Iterator[Out]:
@@ -228,4 +233,5 @@ def in_order(work: Callable[[In], Out], items: Iterable[In], threads: int) -> It
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Whoever ends early must not wait for what is under way.
+        pool.shutdown(wait=False, cancel_futures=True)

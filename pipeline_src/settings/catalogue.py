@@ -68,7 +68,8 @@ def complete(kind: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
         if key not in table:
             raise ValueError(f"{name}.{key}: unknown setting; {suggest(key, tuple(table))}")
         _check(f"{name}.{key}", value, table[key])
-    return {key: given.get(key, entry["default"]) for key, entry in sorted(table.items())}
+    # As the declared type: a module may count on whole numbers where 5.0 is given for 5.
+    return {key: type(entry["default"])(given.get(key, entry["default"])) for key, entry in sorted(table.items())}
 
 
 def suggest(name: str, allowed: tuple[str, ...]) -> str:
@@ -82,7 +83,7 @@ def _check(where: str, value: Any, entry: dict[str, Any]) -> None:
     wanted = type(entry["default"])
     number = wanted in (int, float) and isinstance(value, int | float) and not isinstance(value, bool)
     if "choices" in entry:
-        if value not in entry["choices"]:
+        if value not in entry["choices"] or isinstance(value, bool) != (wanted is bool):
             raise ValueError(f"{where}: {value!r} - allowed: {', '.join(map(str, entry['choices']))}")
     elif not ((number and (wanted is float or float(value).is_integer())) or type(value) is wanted):
         raise ValueError(f"{where}: {value!r} - allowed: a value of type {wanted.__name__}")

@@ -167,7 +167,7 @@ class FetchSettings(Settings):
         (), description="hosts, with their subdomains, that may be reached; empty: all public ones"
     )
     allow_private: bool = Field(False, description="also reach addresses of this machine and of private networks")
-    keep_media: bool = Field(False, description="keep downloaded video files after decoding")
+    keep_media: bool = Field(False, description="keep video files once frames and flow are made")
 
 
 class DecodeSettings(Settings):

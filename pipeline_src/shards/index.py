@@ -210,6 +210,8 @@ def read_table(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; run snakemake to make it") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a readable table ({error}); delete it and run snakemake again") from error
 
 
 def _check_rows(
@@ -234,10 +236,11 @@ def _check_rows(
 def _require(name: str, planned: int, usable: int, failed: pd.DataFrame, min_success: float) -> None:
     if usable and usable >= min_success * planned:
         return
+    flow = " and status/flow/*.csv; another flow.method may do" if (failed["status"] == "no_flow").any() else ""
     counts = ", ".join(f"{count} {status}" for status, count in failed["status"].value_counts().items())
     first = "; ".join(f"{row.clip_id}: {row.reason}" for row in failed.head(3).itertuples())
     raise UserError(
         f"collections.{name}: {usable} of {planned} clips are usable ({counts}) - allowed: at least"
         f" min_success {min_success:g} of them and one clip. First: {first}."
-        f" All are in {name}/status/decode/*.csv; mend the sources or lower min_success"
+        f" All are in {name}/status/decode/*.csv{flow}; mend the sources or lower min_success"
     )

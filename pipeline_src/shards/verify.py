@@ -73,6 +73,8 @@ class _Verification:
             frames: Contents | None = None
             for modality in (*modalities, "sound"):  # Frames come first: only sound ones tell what the others need.
                 path = self._folder / modality / f"{shard}.h5"
+                if modality == "flow":
+                    self._check_flow_status(shard, planned[shard])
                 expected = hashes.get(shard, {}).get(modality)
                 without = self._without_flow(shard) if modality == "flow" else set()
                 reasons = _wrong(found[path], modality, expected, planned[shard], frames, without)
@@ -133,6 +135,13 @@ class _Verification:
             reason = f"missing, damaged or of other clips than plan/{shard}.csv"
             self._problems.append(Problem(status, reason, (status, *self._index_files)))
         return clips
+
+    def _check_flow_status(self, shard: str, planned: list[str] | None) -> None:
+        table = self._folder / "status" / "flow" / f"{shard}.csv"
+        if planned is not None and _clip_ids(table, ("clip_id", "status", "reason")) != planned:
+            reason = f"missing, damaged or of other clips than plan/{shard}.csv"
+            files = (table, self._folder / "flow" / f"{shard}.h5", *self._index_files)
+            self._problems.append(Problem(table, reason, files))
 
     def _without_flow(self, shard: str) -> set[str]:
         """Clips whose flow could not be made."""

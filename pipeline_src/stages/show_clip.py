@@ -21,6 +21,8 @@ def main() -> None:
     suffix = arguments.out.suffix.lower()
     if suffix not in WRITERS:
         raise UserError(f"{arguments.out}: {suffix or 'no suffix'} - allowed: {', '.join(WRITERS)}")
+    if not arguments.out.parent.is_dir():
+        raise UserError(f"{arguments.out.parent}: no such folder - allowed: one that exists")
     if not 1 <= arguments.frames <= MOST:
         raise UserError(f"--frames {arguments.frames} - allowed: 1 to {MOST}")
     index = arguments.collection / "index.json"

@@ -112,7 +112,8 @@ def _vectors(folder: Path, method: str, size: int, grey: np.ndarray, cores: int)
 
     def bare() -> None:
         for row in arrived:
-            motion_vectors.clip(DecodeTask(row.file, 0.0, None), frames, DecodeSettings.model_validate(decode), own)
+            task = DecodeTask(row.file, 0.0, None)
+            list(motion_vectors.clip(task, frames, DecodeSettings.model_validate(decode), own))
 
     def stage(number: int) -> float:
         planned = [replace(clips[n % len(clips)], clip_id=f"clip-{n}") for n in range(number)]

@@ -65,7 +65,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clips = planned(shard)
         plan = pd.DataFrame({"clip_id": list(clips), "path": "x.mp4", "source_video": "v", "label": "", "split_1": ""})
         status = pd.DataFrame({"clip_id": list(clips), "status": "ok", "reason": ""})
-        for kind, table in (("plan", plan), ("status/decode", status)):
+        for kind, table in (("plan", plan), ("status/decode", status), ("status/flow", status)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             table.to_csv(folder / kind / f"{shard}.csv", index=False)
         content = hashlib.sha256((folder / "plan" / f"{shard}.csv").read_bytes()).hexdigest()[:16]
@@ -246,6 +246,7 @@ def test_a_changed_index_is_named_and_remade_alone(folder, name, old, new):
     ("name", "also"),
     [
         ("status/decode/000001.csv", ["status/decode/000001.csv"]),
+        ("status/flow/000001.csv", ["status/flow/000001.csv", "flow/000001.h5"]),
         ("plan/000001.csv", ["plan/settings.json", "plan/shards.json"]),
         ("plan/shards.json", ["plan/settings.json", "plan/shards.json"]),
     ],
@@ -257,6 +258,20 @@ def test_a_damaged_plan_or_status_is_named(folder, name, also):
     assert removed(folder) == sorted([*INDEX, *also])
     path.unlink()
     assert list(told(folder)) == [name]
+
+
+def test_a_clip_without_motion_vectors_needs_no_flow(folder):
+    """And one that has flow though its row denies it is wrong."""
+    clips = planned("000001")
+    lost = next(name for name, frames in clips.items() if frames > 1)
+    table = folder / "status/flow/000001.csv"
+    table.write_text(table.read_text().replace(f"{lost},ok,", f"{lost},no_flow,none"))
+    assert list(told(folder)) == ["flow/000001.h5"]
+    write_shard(folder, "flow", "000001", {name: 0 if name == lost else frames for name, frames in clips.items()})
+    build_index(
+        folder, list(LENGTHS), ["rgb", "flow", "grey", "audio"], folder / "index.json", folder / "clips.csv", 0.1
+    )
+    assert told(folder) == {}
 
 
 def test_nothing_that_is_no_collection_is_checked(tmp_path):
@@ -306,7 +321,8 @@ def test_shards_of_clips_that_were_tried_again_belong_to_the_collection(folder):
     table = pd.DataFrame({"clip_id": list(clips), "path": "x.mp4", "source_video": "v", "label": "", "split_1": ""})
     table.to_csv(folder / "plan" / f"{shard}.csv", index=False)
     status = pd.DataFrame({"clip_id": list(clips), "status": "ok", "reason": ""})
-    status.to_csv(folder / "status/decode" / f"{shard}.csv", index=False)
+    for stage in ("decode", "flow"):
+        status.to_csv(folder / "status" / stage / f"{shard}.csv", index=False)
     for modality in MODALITIES:
         write_shard(folder, modality, shard, clips)
     write_json(folder / "plan" / "retry_01.json", {"shards": [{"shard": shard, "clips": 1}]})

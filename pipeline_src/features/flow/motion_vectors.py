@@ -2,8 +2,8 @@
 
 A block's vector leads to where it was copied from, in a picture that may be several frames away: each gives the speed
 of its block, and the speeds of all pictures between two frames add up to the flow between them. Speeds are known in
-cells of 8 pixels; between cells they are interpolated. Blocks that were coded without prediction do not move, and
-pictures coded without any repeat the speeds before them.
+cells of 8 pixels; between cells they are interpolated. Blocks that were coded without prediction do not move. Pictures
+without vectors repeat the speeds before them, or, where none refers to them, those of the next reference picture.
 
     C. Wu et al., Compressed Video Action Recognition, 2018.
 """
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -41,6 +42,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 CELL = 8
 # No picture refers to one that is farther away in order of display.
 REACH = 16
+# Times that step back farther do not stem from reordered pictures: they begin anew, where files were joined.
+LARGEST_STEP_BACK_S = 1.0
 
 
 class NoVectorsError(Exception):
@@ -57,7 +60,7 @@ class _Picture:
         shown: the first output frame that shows it.
         reference: whether others may refer to it.
         height, width: in pixels.
-        rotation: degrees counterclockwise by which it is shown.
+        turns: quarter turns counterclockwise by which it is shown.
         vectors: PyAV's table; None where it has none.
     """
 
@@ -67,12 +70,12 @@ class _Picture:
     reference: bool
     height: int
     width: int
-    rotation: int
+    turns: int
     vectors: np.ndarray | None
 
 
-def clip(task: DecodeTask, frames: int, decode: DecodeSettings, settings: dict[str, Any]) -> np.ndarray:
-    """Flow of a clip in the geometry of its decoded frames.
+def clip(task: DecodeTask, frames: int, decode: DecodeSettings, settings: dict[str, Any]) -> Iterator[np.ndarray]:
+    """Flow of a clip in the geometry of its decoded frames, one by one.
 
     Args:
         task: the clip, as it was decoded.
@@ -80,17 +83,19 @@ def clip(task: DecodeTask, frames: int, decode: DecodeSettings, settings: dict[s
         decode: how it was decoded.
         settings: a complete set of SETTINGS.
 
-    Returns:
-        float32 (frames - 1, height, width, 2): x (right) and y (down) displacement in pixels; row t is the motion from
-        frame t to t + 1, zero where both show the same picture.
+    Yields:
+        frames - 1 times float32 (height, width, 2): x (right) and y (down) displacement in pixels; number t is the
+        motion from frame t to t + 1, zero where both show the same picture.
 
     Raises:
-        NoVectorsError: the codec has none, or the video is interlaced, rotated by an odd angle or damaged.
+        NoVectorsError: at the latest in the end: the codec has none, or the video is interlaced, mirrored, turned by an
+            odd angle, joined from several or damaged.
     """
     import av
     import av.logging
 
-    flow = np.zeros((frames - 1, decode.height, decode.width, 2), np.float32)
+    still = np.zeros((decode.height, decode.width, 2), np.float32)
+    done = 0
     av.logging.set_level(av.logging.PANIC)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(decode.max_pixels)}
     try:
@@ -106,23 +111,29 @@ def clip(task: DecodeTask, frames: int, decode: DecodeSettings, settings: dict[s
             for picture, speed, last in _speeds(_pictures(file, stream, clock, frames, decode.timeout_s)):
                 any_vectors |= picture.vectors is not None
                 if moved is not None:
+                    # What moved before pictures change their size is lost.
                     moved = speed if moved.shape != speed.shape else moved + speed
                 if last:
-                    if moved is not None and 0 < picture.shown < frames:
-                        flow[picture.shown - 1] = _fitted(moved, picture, ratio, decode, settings)
+                    if moved is not None and done < picture.shown < frames:
+                        yield from repeat(still, picture.shown - 1 - done)
+                        yield _fitted(moved, picture, ratio, decode, settings)
+                        done = picture.shown
                     # Frames before the first picture of the clip show that one, too.
                     moved = np.zeros_like(speed) if picture.shown >= 0 else None
     except (av.error.FFmpegError, OSError, ValueError, ArithmeticError) as error:
         raise NoVectorsError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not any_vectors and frames > 1:
-        raise NoVectorsError(f"codec {codec} has no motion vectors; methods dis, farneback and tvl1 work on any video")
-    return flow
+        raise NoVectorsError(
+            f"no motion vectors in this part of the video (codec {codec}); methods dis, farneback and tvl1 work on any"
+        )
+    yield from repeat(still, frames - 1 - done)
 
 
 def _pictures(
     file: "InputContainer", stream: "VideoStream", clock: FrameClock, frames: int, timeout_s: float
 ) -> Iterator[_Picture]:
     """Pictures in order of display, from the last key picture before the clip to those that its last frame needs."""
+    import av
     from av.video.frame import PictureType
 
     # Pixels are of no interest: leave away what changes these alone. Threads would hold pictures back.
@@ -132,31 +143,35 @@ def _pictures(
     deadline = time.monotonic() + timeout_s
     clock.seek()
     decoded: dict[int, tuple[int, bool | None]] = {}
-    place = beyond = 0
+    place = beyond = highest = 0
+    codec = stream.codec_context.name
     for number, packet in enumerate(file.demux(stream)):
         if time.monotonic() > deadline:
             raise NoVectorsError(f"longer than decode.timeout_s {timeout_s:g}")
         if packet.pts is not None:
-            reference = _is_reference(bytes(packet), nal) if stream.codec_context.name == "h264" else None
+            reference = _is_reference(bytes(packet), nal) if codec == "h264" else None
             decoded[packet.pts] = (number, reference)
         try:
             arrived: list[VideoFrame] = packet.decode()
-        except ValueError:
+        except av.error.FFmpegError:
             continue  # A damaged picture: ffmpeg goes on with the next, too.
         for frame in arrived:
             shown = clock.frame_of(frame)
             if shown is None:
                 continue
+            highest = max(highest, shown)
+            if shown < highest - clock.frames_of(LARGEST_STEP_BACK_S):
+                raise NoVectorsError("its times jump back")
             if frame.interlaced_frame:
                 raise NoVectorsError("interlaced: its vectors belong to half pictures")
-            if frame.rotation % 90:
-                raise NoVectorsError(f"rotated by {frame.rotation} degrees")
             order, reference = decoded.pop(frame.pts or 0, (number, True))
             if reference is None:
                 reference = frame.pict_type != PictureType.B
             side = frame.side_data.get("MOTION_VECTORS")
-            vectors = side.to_ndarray() if side is not None and len(side) else None
-            yield _Picture(place, order, shown, reference, frame.height, frame.width, frame.rotation, vectors)
+            # libavcodec exports nothing but zeros for B pictures of MPEG-4 part 2.
+            empty = codec == "mpeg4" and frame.pict_type == PictureType.B
+            vectors = None if side is None or not len(side) or empty else side.to_ndarray()
+            yield _Picture(place, order, shown, reference, frame.height, frame.width, _turns(frame), vectors)
             place += 1
             beyond += shown >= frames
             if beyond > REACH:
@@ -181,8 +196,11 @@ def _speeds(pictures: Iterator[_Picture]) -> Iterator[tuple[_Picture, np.ndarray
         shape = (-(-picture.height // CELL), -(-picture.width // CELL), 2)
         if speed.shape != shape:
             speed = np.zeros(shape, np.float32)
-        if picture.vectors is not None:
-            speed = _speed(picture, near, shape)
+        # The vectors of a reference picture span all since the one before: between both, they tell of the others, too.
+        later = (other for other in near if other.place > picture.place and other.reference)
+        told = picture if picture.vectors is not None or picture.reference else next(later, picture)
+        if told.vectors is not None and (told.height, told.width) == (picture.height, picture.width):
+            speed = _speed(told, near, shape)
         after = near[current + 1] if current + 1 < len(near) else None
         yield picture, speed, after is None or after.shown > picture.shown
         current += 1
@@ -203,7 +221,8 @@ def _speed(picture: _Picture, near: deque[_Picture], shape: tuple[int, ...]) -> 
     table = picture.vectors
     factor = np.where(table["source"] < 0, -1 / past, 1 / future) / np.maximum(table["motion_scale"], 1)
     motion = np.stack([table["motion_x"] * factor, table["motion_y"] * factor])
-    left, top = table["dst_x"] - table["w"] // 2, table["dst_y"] - table["h"] // 2
+    # PyAV's 16 bits would not hold the number of a cell of a large picture.
+    left, top = (table[place].astype(np.int64) - table[size] // 2 for place, size in (("dst_x", "w"), ("dst_y", "h")))
     total, count = np.zeros((2, shape[0] * shape[1])), np.zeros(shape[0] * shape[1])
     for down in range(0, int(table["h"].max()), CELL):
         for right in range(0, int(table["w"].max()), CELL):
@@ -221,7 +240,7 @@ def _fitted(
     moved: np.ndarray, picture: _Picture, ratio: Fraction, decode: DecodeSettings, settings: dict[str, Any]
 ) -> np.ndarray:
     """Cells of the coded picture as a decoded frame (height, width, 2): turned, cut and scaled as decoding does it."""
-    turns = picture.rotation // 90 % 4
+    turns = picture.turns
     width, height, sar = picture.width, picture.height, float(ratio)
     if turns % 2:
         width, height, sar = height, width, 1 / sar
@@ -241,6 +260,18 @@ def _fitted(
     right, down = found[..., 0], found[..., 1]
     right, down = ((right, down), (down, -right), (-right, -down), (-down, right))[turns]
     return np.stack([right * (decode.width / wide), down * (decode.height / high)], axis=-1)
+
+
+def _turns(frame: "VideoFrame") -> int:
+    """Quarter turns counterclockwise by which a picture is shown; a degree more or less is none, as in ffmpeg."""
+    side: Any = frame.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return 0
+    a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(side), np.int32))
+    turns = round(frame.rotation / 90)
+    if abs(frame.rotation - 90 * turns) > 1 or abs(turns) > 4 or a * d - b * c < 0:
+        raise NoVectorsError("shown mirrored or turned by an odd angle")
+    return turns % 4
 
 
 def _length_size(stream: "VideoStream") -> int:

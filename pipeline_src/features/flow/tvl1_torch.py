@@ -79,10 +79,11 @@ def batch(height: int, width: int, settings: dict[str, Any]) -> int | None:
 
 
 def _device(name: str) -> torch.device:
-    found = torch.cuda.is_available()
+    # A machine with a GPU is not asked for it where the CPU is chosen: that alone would take memory of the GPU.
+    found = name != "cpu" and torch.cuda.is_available()
     if name == "cuda" and not found:
         raise UserError("flow.settings.device: 'cuda' - this machine has no CUDA device; allowed here: auto, cpu")
-    return torch.device("cuda" if found and name != "cpu" else "cpu")
+    return torch.device("cuda" if found else "cpu")
 
 
 def _flow(before: Tensor, after: Tensor, settings: dict[str, Any]) -> Tensor:
@@ -124,17 +125,17 @@ def _one_level(before: Tensor, after: Tensor, u: Tensor, settings: dict[str, Any
     """Improve the flow u (2, N, H, W) of one level of the pyramid."""
     height, width = before.shape[1:]
     pictures = torch.stack([after, *_gradient(after)], dim=1)
-    # Widened to a power of two, so that the coordinates of pixels that do not move are exact. What lies outside is zero
+    # Widened to powers of two, so that the coordinates of pixels that do not move are exact. What lies outside is zero
     # and has no slope: there the flow follows its neighbours.
-    side = 1 << (max(height, width) - 1).bit_length()
-    pictures = functional.pad(pictures, (0, side - width, 0, side - height))
+    high, wide = (1 << (extent - 1).bit_length() for extent in (height, width))
+    pictures = functional.pad(pictures, (0, wide - width, 0, high - height))
     rows = torch.arange(height, dtype=torch.float32, device=u.device)[:, None]
     columns = torch.arange(width, dtype=torch.float32, device=u.device)
     # p = (tau / theta) q; (direction, component of u, N, H, W)
     q = torch.zeros(2, *u.shape, device=u.device)
     for _ in range(settings["warps"]):
         # grid_sample's coordinates run from -1 to 1 between the outer edges of the outermost pixels.
-        x, y = (2 * (columns + u[0]) + 1) / side - 1, (2 * (rows + u[1]) + 1) / side - 1
+        x, y = (2 * (columns + u[0]) + 1) / wide - 1, (2 * (rows + u[1]) + 1) / high - 1
         grid = torch.stack([x, y], dim=-1)
         warped = functional.grid_sample(pictures, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
         slope = torch.stack([warped[:, 1], warped[:, 2]])

@@ -1,12 +1,15 @@
 """A crash on a foreign file must cost one clip, not the job."""
 
 import os
+import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from pipeline_src.clips.isolated import IsolatedError, isolated
+from pipeline_src.errors import UserError
 
 
 def work(what: object) -> object:
@@ -14,13 +17,15 @@ def work(what: object) -> object:
         os.abort()
     if what == "hang":
         time.sleep(60)
+    if what == "much":
+        return len(bytearray(4 << 30))
     if what == "error":
         raise ValueError("as usual")
     return what, os.getpid()
 
 
 def test_processes_live_on_and_do_not_mix_up_answers() -> None:
-    with isolated(work, 2, 60) as call, ThreadPoolExecutor(4) as pool:
+    with isolated(work, 2, timeout_s=60) as call, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(call, range(20)))
     assert [number for number, _ in answers] == list(range(20))
     pids = {pid for _, pid in answers}
@@ -29,7 +34,7 @@ def test_processes_live_on_and_do_not_mix_up_answers() -> None:
 
 
 def test_a_crash_and_a_hang_are_told_and_the_next_call_works() -> None:
-    with isolated(work, 1, 5.0) as call:
+    with isolated(work, 1, timeout_s=5.0) as call:
         with pytest.raises(IsolatedError, match="crashed"):
             call("crash")
         assert call(1)[0] == 1
@@ -39,8 +44,25 @@ def test_a_crash_and_a_hang_are_told_and_the_next_call_works() -> None:
 
 
 def test_an_error_of_the_work_is_raised_here() -> None:
-    with isolated(work, 1, None) as call:
+    with isolated(work, 1) as call:
         with pytest.raises(ValueError, match="as usual"):
             call("error")
         first, second = call(1), call(2)
         assert first[1] == second[1]
+
+
+def test_memory_is_limited() -> None:
+    with isolated(work, 1, memory_bytes=2 << 30) as call:
+        with pytest.raises(MemoryError):
+            call("much")
+        assert call(1)[0] == 1
+
+
+def test_a_process_that_the_system_kills_ends_the_job() -> None:
+    """As a row it would never be tried again with more memory."""
+    with isolated(work, 1) as call:
+        _, pid = call(1)
+        thread = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+        thread.start()
+        with pytest.raises(UserError, match="more memory or fewer threads"):
+            call("hang")

@@ -26,6 +26,8 @@ CODECS = {
     "no B pictures": ("mp4", (*H264, "-bf", "0", "-g", "10")),
     "start codes": ("ts", (*H264, "-bf", "3")),
     "mpeg4": ("avi", ("-c:v", "mpeg4", "-q:v", "3")),
+    "mpeg4 with B pictures": ("avi", ("-c:v", "mpeg4", "-q:v", "3", "-bf", "2")),
+    "B pictures in AVI": ("avi", (*H264, "-bf", "3")),
     "mpeg2 with B pictures": ("mpg", ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2")),
     "mpeg1": ("mpg", ("-c:v", "mpeg1video", "-q:v", "3")),
 }
@@ -51,10 +53,16 @@ def vectors(path: Path, start: float = 0.0, duration: float | None = None, **dec
     task = DecodeTask(str(path), start, duration)
     found = decode_clip(task, settings, ffmpeg_path(), with_sound=False)
     assert found.status == "ok", found.reason
-    flow = motion_vectors.clip(task, len(found.frames), settings, catalogue.complete("flow", "motion_vectors", {}))
+    flow = read(task, len(found.frames), settings)
     assert flow.dtype == np.float32
     assert flow.shape == (len(found.frames) - 1, SIZE, SIZE, 2)
     return flow
+
+
+def read(task: DecodeTask, frames: int, decode: DecodeSettings, **settings: Any) -> np.ndarray:
+    return np.stack(
+        list(motion_vectors.clip(task, frames, decode, catalogue.complete("flow", "motion_vectors", settings)))
+    )
 
 
 def inner(flow: np.ndarray) -> np.ndarray:
@@ -71,9 +79,11 @@ def test_each_row_is_the_motion_to_the_next_frame_in_pixels_x_first(
 ) -> None:
     suffix, options = CODECS[codec]
     flow = vectors(encode(tmp_path / f"v.{suffix}", moving(TURNS), RATE, *options))
+    flow = flow[-len(TURNS) :]  # AVI's first picture is shown a little longer
     right = np.linalg.norm(inner(flow) - TURNS, axis=-1) < 0.6
     # Pictures without vectors, and those that refer to another than the nearest picture, are known only nearly.
-    assert right.mean() > 0.85, inner(flow).round(1).tolist()
+    # Of MPEG-4 with B pictures only every third picture's vectors are known: their mean stands for three.
+    assert right.mean() > (0.65 if codec == "mpeg4 with B pictures" else 0.85), inner(flow).round(1).tolist()
     for first, last in ((0, 12), (12, 20), (20, 32), (32, 44)):
         np.testing.assert_allclose(np.median(inner(flow)[first:last], axis=0), TURNS[first], atol=0.3)
 
@@ -103,6 +113,44 @@ def test_a_clip_from_the_middle_has_the_motion_of_its_own_time(
     first = round(start * RATE)
     close = np.linalg.norm(flow - TURNS[first : first + len(flow)], axis=-1) < 0.6
     assert close.mean() > 0.8, flow.round(1).tolist()
+
+
+def test_a_large_picture(encode: Callable[..., Path], tmp_path: Path) -> None:
+    """More cells than 16 bits can count."""
+    path = encode(tmp_path / "v.mp4", moving([(24, -16)] * 3, 2560, 1440), RATE, *CODECS["no B pictures"][1])
+    np.testing.assert_allclose(np.median(inner(vectors(path)), axis=0), (24 * 128 / 1440, -16 * 128 / 1440), atol=0.2)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+def test_a_seek_where_pictures_are_decoded_before_they_are_shown(
+    encode: Callable[..., Path], tmp_path: Path, suffix: str
+) -> None:
+    """From a later key picture than ffmpeg's, frames that move would have no motion."""
+    steps = [(3, -2)] * 24 + [(-2, 4)] * 24
+    codec = ("-c:v", "mpeg2video", "-q:v", "3") if suffix == "mpg" else (*H264, "-b_strategy", "0")
+    path = encode(tmp_path / f"v.{suffix}", moving(steps), RATE, *codec, "-g", "12", "-bf", "2")
+    settings = DecodeSettings.model_validate({"frame_rate": RATE, "height": SIZE, "width": SIZE})
+    for start in (0.5, 0.75, 1.0, 1.25):
+        task = DecodeTask(str(path), start, 0.5)
+        grey = luma(decode_clip(task, settings, ffmpeg_path(), with_sound=False).frames)
+        reference = inner(dis.pairs(grey[:-1], grey[1:], {"preset": "medium"}))
+        close = np.linalg.norm(inner(read(task, len(grey), settings)) - reference, axis=-1) < 0.8
+        assert close.mean() > 0.7, (start, reference.round(1).tolist())
+
+
+def test_joined_videos_are_told(encode: Callable[..., Path], tmp_path: Path) -> None:
+    """Their times begin anew, which ffmpeg hides and the compressed stream does not."""
+    one = encode(tmp_path / "one.ts", moving([(3, -2)] * 48), RATE, *H264).read_bytes()
+    (tmp_path / "two.ts").write_bytes(one + one)
+    with pytest.raises(motion_vectors.NoVectorsError, match="times jump back"):
+        vectors(tmp_path / "two.ts")
+
+
+def test_a_mirrored_video_is_told(encode: Callable[..., Path], ffmpeg: Callable[..., None], tmp_path: Path) -> None:
+    plain = encode(tmp_path / "plain.mp4", moving([(3, -2)] * 5), RATE, *H264)
+    ffmpeg("-display_hflip", "-i", plain, "-c", "copy", tmp_path / "v.mp4")
+    with pytest.raises(motion_vectors.NoVectorsError, match="mirrored"):
+        vectors(tmp_path / "v.mp4")
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
@@ -147,9 +195,9 @@ def test_a_rotated_video_moves_the_way_it_is_shown(
         (
             "webm",
             ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-deadline", "realtime"),
-            "codec vp9 has no motion vectors",
+            r"no motion vectors .*codec vp9",
         ),
-        ("mkv", ("-c:v", "ffv1"), "codec ffv1 has no motion vectors"),
+        ("mkv", ("-c:v", "ffv1"), r"no motion vectors .*codec ffv1"),
         ("mkv", (*H264, "-flags", "+ildct+ilme", "-x264-params", "tff=1"), "interlaced"),
     ],
 )
@@ -166,14 +214,13 @@ def test_a_missing_or_foreign_file_is_told(tmp_path: Path) -> None:
     for name in ("v.mp4", "gone.mp4"):
         task = DecodeTask(str(tmp_path / name), 0.0, None)
         with pytest.raises(motion_vectors.NoVectorsError, match="cannot be read"):
-            motion_vectors.clip(task, 5, DecodeSettings(), catalogue.complete("flow", "motion_vectors", {}))
+            read(task, 5, DecodeSettings())
 
 
 def test_cells_without_smoothing_move_as_one(encode: Callable[..., Path], tmp_path: Path) -> None:
     path = encode(tmp_path / "v.mp4", moving([(3, 1)] * 6), RATE, *CODECS["no B pictures"][1])
     settings = DecodeSettings.model_validate({"frame_rate": RATE, "height": SIZE, "width": SIZE})
-    own = catalogue.complete("flow", "motion_vectors", {"smoothing": False})
-    flow = motion_vectors.clip(DecodeTask(str(path), 0.0, None), 7, settings, own)
+    flow = read(DecodeTask(str(path), 0.0, None), 7, settings, smoothing=False)
     cells = flow.reshape(6, SIZE // 8, 8, SIZE // 8, 8, 2)
     assert (cells == cells[:, :, :1, :, :1]).all()
 
@@ -189,7 +236,7 @@ def test_directions_agree_with_dis_where_something_moves() -> None:
         task = DecodeTask(str(REAL / name), 0.0, None)
         grey = luma(decode_clip(task, settings, ffmpeg_path(), with_sound=False).frames)
         reference = dis.pairs(grey[:-1], grey[1:], {"preset": "medium"})
-        found = motion_vectors.clip(task, len(grey), settings, catalogue.complete("flow", "motion_vectors", {}))
+        found = read(task, len(grey), settings)
         for shift, cosines in agreement.items():
             first, second = (flow[1 + step : len(flow) - 1 + step] for flow, step in ((found, 0), (reference, shift)))
             speeds = [np.linalg.norm(flow, axis=-1) for flow in (first, second)]

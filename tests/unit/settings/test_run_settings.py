@@ -125,3 +125,12 @@ def test_the_settings_reference_and_schema_are_up_to_date() -> None:
     assert (ROOT / "config" / "README.md").read_text() == reference()
     schema = json.loads((ROOT / "workflow" / "schemas" / "config.schema.json").read_text())
     assert schema == json.loads(json.dumps(RunSettings.model_json_schema()))
+
+
+def test_numbers_of_a_chosen_module_have_the_declared_type() -> None:
+    """OpenCV and range() refuse 5.0 where 5 is meant."""
+    settings = load_settings({**DEMO, "flow": {"method": "farneback", "settings": {"scales": 3.0, "window": 1e1}}})
+    assert [type(settings.flow.settings[name]) for name in ("scales", "window", "scale_step")] == [int, int, float]
+    for method, wrong in (("tvl1_torch", {"median_filter": True}), ("motion_vectors", {"smoothing": 1})):
+        with pytest.raises(UserError, match="allowed"):
+            load_settings({**DEMO, "flow": {"method": method, "settings": wrong}})

@@ -213,3 +213,21 @@ def test_clips_that_were_tried_again_count_once_as_they_are_planned_now(folder):
     assert (made.index["planned"], made.index["usable"], made.index["failed"]) == (5, 5, {})
     again = made.clips[made.clips["shard"] == "000000r01"]
     assert again[["clip_id", "label", "split_1"]].to_numpy().tolist() == [["000000-1", LABELS["000000"][1], "train"]]
+
+
+def test_flow_that_could_not_be_made_is_told_with_where_to_look(folder):
+    (folder / "status/flow").mkdir(parents=True)
+    for name, lengths in LENGTHS.items():
+        rows = "".join(f"{clip_id},no_flow,codec vp9\n" for clip_id in clip_ids(name))
+        (folder / "status/flow" / f"{name}.csv").write_text("clip_id,status,reason\n" + rows)
+        none = [np.zeros((0, 4, 6, 2), np.uint8)] * len(lengths)
+        shard(folder / "flow" / f"{name}.h5", "flow", clip_ids(name), none, scale=0.1)
+    with pytest.raises(UserError, match=r"0 of .*no_flow.*status/flow/\*\.csv; another flow\.method may do"):
+        build(folder)
+    assert len(build(folder, ["rgb", "grey"]).clips) == 4
+
+
+def test_a_damaged_status_table_is_named(folder):
+    (folder / "status/decode/000000.csv").write_text("")
+    with pytest.raises(UserError, match=r"status/decode/000000\.csv: not a readable table"):
+        build(folder)
