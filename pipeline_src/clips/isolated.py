@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -51,31 +52,43 @@ def isolated(
         yield call
     finally:
         for process in made:
+            process.over = True
+        for process in made:
             process.end()
 
 
 class _Process(Generic[A, R]):
+    """A process that starts when it is first needed.
+
+    Attributes:
+        over: it is needed no more; a thread that still waits for it gets an IsolatedError.
+    """
+
     def __init__(self, work: Callable[[A], R], memory_bytes: int | None) -> None:
+        self.over = False
         self._work, self._memory_bytes = work, memory_bytes
-        self._pipe: Connection | None = None
+        self._running: tuple[BaseProcess, Connection] | None = None
 
     def call(self, argument: A, timeout_s: float | None) -> R:
-        if self._pipe is None:
+        if self.over:
+            raise IsolatedError("ended")
+        if self._running is None:
             context = multiprocessing.get_context("forkserver")
             ours, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._work, self._memory_bytes), daemon=True)
-            self._process.start()
+            started = context.Process(target=_serve, args=(theirs, self._work, self._memory_bytes), daemon=True)
+            started.start()
             theirs.close()
-            self._pipe = ours
+            self._running = started, ours
+        process, pipe = self._running
         try:
-            self._pipe.send(argument)
-            if not self._pipe.poll(timeout_s):
+            pipe.send(argument)
+            if not pipe.poll(timeout_s):
                 self.end()
                 raise IsolatedError(f"longer than {timeout_s:g} s")
-            result, error = self._pipe.recv()
+            result, error = pipe.recv()
         except (EOFError, OSError) as broken:
-            self._process.join(1)
-            killed = self._process.exitcode == -signal.SIGKILL
+            process.join(1)
+            killed = process.exitcode == -signal.SIGKILL and not self.over
             self.end()
             if killed:
                 raise UserError(
@@ -88,11 +101,12 @@ class _Process(Generic[A, R]):
         return result
 
     def end(self) -> None:
-        if self._pipe is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-        self._pipe = None
+        running, self._running = self._running, None
+        if running is not None:
+            process, pipe = running
+            process.kill()
+            process.join()
+            pipe.close()
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], memory_bytes: int | None) -> None:

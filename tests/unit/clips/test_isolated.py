@@ -66,3 +66,17 @@ def test_a_process_that_the_system_kills_ends_the_job() -> None:
         thread.start()
         with pytest.raises(UserError, match="more memory or fewer threads"):
             call("hang")
+
+
+def test_the_end_does_not_wait_for_calls_under_way() -> None:
+    """SIGTERM would else be answered after minutes, and a cluster's SIGKILL come first."""
+    with ThreadPoolExecutor(2) as pool:
+        with isolated(work, 2) as call:
+            assert call(1)[0] == 1
+            hanging = [pool.submit(call, "hang") for _ in range(3)]
+            time.sleep(1)
+            started = time.monotonic()
+        assert time.monotonic() - started < 10
+        for future in hanging:
+            with pytest.raises(IsolatedError):
+                future.result(10)

@@ -128,3 +128,14 @@ def test_an_error_in_a_thread_ends_the_work():
     with pytest.raises(ValueError, match="item 3"):
         list(in_order(work, range(1000), 2))
     assert len(started) < 20
+
+
+def test_whoever_ends_early_does_not_wait_for_what_is_under_way():
+    """A cluster kills a job that does not end soon after it was told to."""
+    go_on = threading.Event()
+    results = in_order(lambda item: item or go_on.wait(30), [1, 0, 0, 1, 1, 1], 2)
+    assert next(results) == 1
+    started = time.monotonic()
+    results.close()
+    assert time.monotonic() - started < 10
+    go_on.set()
