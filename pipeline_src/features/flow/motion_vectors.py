@@ -142,7 +142,7 @@ def _pictures(
     nal = _length_size(stream)
     deadline = time.monotonic() + timeout_s
     clock.seek()
-    decoded: dict[int, tuple[int, bool | None]] = {}
+    decoded: dict[int | None, tuple[int, bool | None]] = {}
     place = beyond = highest = 0
     codec = stream.codec_context.name
     for number, packet in enumerate(file.demux(stream)):
@@ -164,7 +164,7 @@ def _pictures(
                 raise NoVectorsError("its times jump back")
             if frame.interlaced_frame:
                 raise NoVectorsError("interlaced: its vectors belong to half pictures")
-            order, reference = decoded.pop(frame.pts or 0, (number, True))
+            order, reference = decoded.pop(frame.pts, (number, None))
             if reference is None:
                 reference = frame.pict_type != PictureType.B
             side = frame.side_data.get("MOTION_VECTORS")
