@@ -25,6 +25,8 @@ CONTAINERS = {
     "mpg": ("-c:v", "mpeg2video", "-q:v", "3", "-g", "8", "-bf", "2"),
     "flv": (*H264, "-bf", "2", "-b_strategy", "0", "-c:a", "aac"),
 }
+# AVI has no times, so its pictures cannot start late.
+CASES = [(name, late) for name in CONTAINERS for late in (0.0, 0.7) if not (late and name.endswith("avi"))]
 # Blocks, a digit of the picture's number in base 4 each: coding and scaling leave them legible.
 LEVELS = (30, 90, 150, 210)
 
@@ -45,8 +47,7 @@ def pictures() -> np.ndarray:
     return np.stack([picture(number) for number in range(PICTURES)])
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("late", [0.0, 0.7])
+@pytest.mark.parametrize(("container", "late"), CASES)
 @pytest.mark.parametrize("start", [0.0, 0.3, 1.01])
 @pytest.mark.parametrize("rate", [8.0, 12.0, 10.0, 24.0, 29.97, 50.0])
 def test_frames_show_the_pictures_that_the_clock_says(
@@ -77,8 +78,6 @@ def made(
     folder = tmp_path_factory.mktemp("timing")
 
     def call(container: str, late: float) -> Path:
-        if late and container.endswith("avi"):
-            pytest.skip("AVI has no times, so streams cannot start late")
         path = folder / f"{late}.{container}"
         if not path.exists():
             plain = encode(folder / "plain.mkv", pictures, 24)
