@@ -55,9 +55,11 @@ localrules:
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/retry.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/evolution.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/transfer.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
 
 

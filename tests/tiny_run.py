@@ -1,10 +1,12 @@
 """A tiny real run for tests: a folder of rendered videos as the pool, a small labelled world, two generations."""
 
+import copy
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,20 @@ class Project:
 
     def configure(self, config: dict[str, Any]) -> None:
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+
+    def configure_list(self, lines: Iterable[str], clips_per_shard: int, **fetch: Any) -> dict[str, Any]:
+        """A pool of RGB clips of a second each from a list of addresses and files, one a line; returns what is set."""
+        (self.folder / "videos.txt").write_text("".join(lines))
+        config = copy.deepcopy(TINY)
+        config["fetch"] = {"allow_private": True, **fetch}
+        config["collections"]["pool"] = {
+            "source": {"kind": "list", "path": "videos.txt"},
+            "plan": {"duration_s": 1.0, "clips_per_shard": clips_per_shard},
+            "modalities": ["rgb"],
+        }
+        config["loss"]["terms"] = ["rgb.shuffle"]
+        self.configure(config)
+        return config
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--cores", "2", *arguments]

@@ -1,13 +1,12 @@
 """Two hundred clips from a server that fails at a fifth of them: failures are rows, and passing ones are retried."""
 
-import copy
 import csv
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.tiny_run import TINY, Project, copy_project
+from tests.tiny_run import Project, copy_project
 from tests.video_server import VideoServer
 
 pytestmark = pytest.mark.slow
@@ -51,17 +50,8 @@ def test_every_fault_is_a_row_and_only_passing_ones_are_fetched_again(
         assert len(faults) == CLIPS // 5
         faulty = dict(zip(paths[::step], expected, strict=True))
         server.faults = dict(zip(paths[::step], faults, strict=True))
-        lines = "".join(f"{server.address}{path}\n" for path in paths)
-        (project.folder / "videos.txt").write_text(lines)
-        config = copy.deepcopy(TINY)
-        config["fetch"] = {"allow_private": True, "timeout_s": 4, "retries": 0}
-        config["collections"]["pool"] = {
-            "source": {"kind": "list", "path": "videos.txt"},
-            "plan": {"duration_s": 1.0, "clips_per_shard": 50},
-            "modalities": ["rgb"],
-        }
-        config["loss"]["terms"] = ["rgb.shuffle"]
-        project.configure(config)
+        lines = (f"{server.address}{path}\n" for path in paths)
+        config = project.configure_list(lines, 50, timeout_s=4, retries=0)
 
         project.snakemake("data/pool/index.json")
         wanted = {path: faulty.get(path, ("ok", False))[0] for path in paths}

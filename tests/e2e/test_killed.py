@@ -1,6 +1,5 @@
 """A run that is killed again and again, and started anew each time, ends with the same bytes as one left in peace."""
 
-import copy
 import hashlib
 import os
 import random
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_run import TINY, Project, copy_project
+from tests.tiny_run import Project, copy_project
 from tests.video_server import VideoServer
 
 pytestmark = pytest.mark.slow
@@ -55,16 +54,7 @@ def test_kills_at_random_moments_change_nothing(
         local = project.folder / "local.mp4"
         shutil.copy(small_video, local)
         lines = [f"{server.address}/{number}.mp4\n" if number % 3 else "local.mp4\n" for number in range(1, 25)]
-        (project.folder / "videos.txt").write_text("".join(dict.fromkeys(lines)))
-        config = copy.deepcopy(TINY)
-        config["fetch"] = {"allow_private": True}
-        config["collections"]["pool"] = {
-            "source": {"kind": "list", "path": "videos.txt"},
-            "plan": {"duration_s": 1.0, "clips_per_shard": 2},
-            "modalities": ["rgb"],
-        }
-        config["loss"]["terms"] = ["rgb.shuffle"]
-        project.configure(config)
+        project.configure_list(dict.fromkeys(lines), 2)
         assert start(project).wait(timeout=300) == 0
         expected = made(project)
         assert len(expected) > 40
