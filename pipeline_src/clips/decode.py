@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline_src.clips.dynamic_range import standard_range
 from pipeline_src.clips.ffmpeg import ffmpeg_path
-from pipeline_src.clips.probe import FORMATS, Probe, ProbeError, probe
+from pipeline_src.clips.filters import picture_filters
+from pipeline_src.clips.limits import Refusal, examine
+from pipeline_src.clips.probe import FORMATS, Probe
 from pipeline_src.clips.rows import Status, short_reason
 from pipeline_src.errors import DiskFullError
 from pipeline_src.settings.clips import DecodeSettings
@@ -31,8 +32,6 @@ LARGEST_MESSAGE = 8192
 # Tasks in hand beyond those that run, so that threads go on while a shard is written.
 SPARE_TASKS = 2
 HELD_BYTES = 128 << 20
-# The deinterlacer refuses pictures with fewer lines.
-LEAST_INTERLACED = 4
 
 
 @dataclass(frozen=True)
@@ -119,23 +118,9 @@ def decode_clip(task: DecodeTask, settings: DecodeSettings, binary: str, *, with
         binary: path of the ffmpeg program.
         with_sound: False leaves the sound away.
     """
-    if not os.path.isfile(task.path):
-        return _failed("missing", "no such file", settings)
-    size = os.path.getsize(task.path)
-    if size > settings.max_bytes:
-        return _failed("over_limits", f"{size} bytes, more than decode.max_bytes {settings.max_bytes}", settings)
-    try:
-        found = probe(task.path, max_pixels=settings.max_pixels)
-    except ProbeError as error:
-        return _failed("undecodable", str(error), settings)
-    if found.streams > settings.max_streams:
-        reason = f"{found.streams} streams, more than decode.max_streams {settings.max_streams}"
-        return _failed("over_limits", reason, settings)
-    if found.video_index is None:
-        return _failed("no_video", "the file has no video stream", settings)
-    if found.width * found.height > settings.max_pixels:
-        reason = f"{found.width}x{found.height} pixels, more than decode.max_pixels {settings.max_pixels}"
-        return _failed("over_limits", reason, settings)
+    found = examine(task.path, settings)
+    if isinstance(found, Refusal):
+        return _failed(found.status, found.reason, settings)
     deadline = time.monotonic() + settings.timeout_s
     result = _attempt(task, found, settings, binary, deadline, with_sound=with_sound, last_resort=False)
     if result.status == "undecodable":
@@ -208,12 +193,8 @@ def _command(
     picture = source[str(found.video_index)]
     if shift:
         picture = picture.filter("setpts", f"PTS-{shift:.6f}/TB")
-    if min(found.width, found.height) >= LEAST_INTERLACED and not last_resort:
-        # Before frames are dropped and lines scaled; frames that are not flagged as interlaced pass unchanged.
-        picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
-    rounding = {"round": "up", "eof_action": "pass"} if last_resort else {"round": "near", "eof_action": "round"}
-    picture = picture.filter("fps", fps=repr(settings.frame_rate), **rounding)
-    picture = _fitted(picture, settings, found.hdr)
+    for name, filter_options in picture_filters(settings, found, last_resort=last_resort):
+        picture = picture.filter(name, **filter_options)
     outputs = [
         ffmpeg.output(
             picture,
@@ -247,24 +228,6 @@ def _command(
         "1",
     ]
     return [str(part) for part in graph.compile(cmd=front)]
-
-
-def _fitted(picture: Any, settings: DecodeSettings, hdr: str) -> Any:
-    """Cut to the target's proportions, taking pixels that are not square into account, then scale.
-
-    Cutting first keeps every intermediate picture smaller than the source, whatever a file states.
-    """
-    if settings.fit == "crop":
-        aspect = f"{settings.width}/{settings.height}"
-        picture = picture.filter(
-            "crop", w=f"max(1,min(iw,ih*{aspect}/sar))", h=f"max(1,min(ih,iw*sar/({aspect})))", exact=1
-        )
-    colours = {"in_color_matrix": "bt2020"} if hdr else {}
-    scaling = "bicubic+accurate_rnd+bitexact"
-    picture = picture.filter("scale", settings.width, settings.height, flags=scaling, **colours)
-    if hdr:
-        picture = standard_range(picture, hdr)
-    return picture.filter("format", "rgb24")
 
 
 @contextmanager

@@ -25,24 +25,26 @@ HLG = f"pow(if(lte({CODE},0.5),{CODE}*{CODE}/3,(exp(({CODE}-0.55991073)/0.178832
 LUMINANCE = (0.2627, 0.6780, 0.0593)
 
 
-def standard_range(picture: Any, transfer: str) -> Any:
-    """Append the filters to a stream of ffmpeg-python.
+def standard_range(transfer: str) -> list[tuple[str, dict[str, Any]]]:
+    """Filters, as names and options.
 
     Args:
-        picture: RGB or YUV in BT.2020 colours; what comes out is 16-bit RGB in BT.709 colours.
-        transfer: pq or hlg.
+        transfer: pq or hlg, of pictures in BT.2020 colours, RGB or YUV; what comes out is 16-bit RGB in BT.709 colours.
     """
     light = f"maxval*min(1,{PQ if transfer == 'pq' else HLG})"
-    picture = picture.filter("format", "gbrp16").filter("lutrgb", r=light, g=light, b=light)
     grey = 0.0 if transfer == "pq" else 1 - 1 / OOTF
     weights = {
         f"{to}{of}": f"{(1 - grey) * weight + grey * share:.6f}"
         for to, row in zip("rgb", PRIMARIES, strict=True)
         for of, weight, share in zip("rgb", row, LUMINANCE, strict=True)
     }
-    picture = picture.filter("colorchannelmixer", **weights)
     shown = f"maxval*pow({_tone(f'({CODE}*{PEAK / WHITE!r})')},{1 / 2.4!r})"
-    return picture.filter("lutrgb", r=shown, g=shown, b=shown)
+    return [
+        ("format", {"pix_fmts": "gbrp16"}),
+        ("lutrgb", {"r": light, "g": light, "b": light}),
+        ("colorchannelmixer", weights),
+        ("lutrgb", {"r": shown, "g": shown, "b": shown}),
+    ]
 
 
 def _tone(light: str) -> str:

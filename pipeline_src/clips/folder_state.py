@@ -3,41 +3,15 @@
 import csv
 import hashlib
 import os
-import stat
 from itertools import islice
 from pathlib import Path
 
+from pipeline_src.clips.folder import SUFFIXES, list_videos
+from pipeline_src.clips.split_files import split_files
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import FolderSource, ListSource, WorldSource, YoutubeSource
+from pipeline_src.settings.clips import BenchmarkSource, FolderSource, ListSource, WorldSource, YoutubeSource
 
-_NAMES = (
-    "264 265 3g2 3gp amv asf av1 avi divx dv f4v flv gif h264 h265 hevc ivf lrv m1v m2ts m2v m4v mj2 mjpeg"
-    " mjpg mkv mov mp4 mpe mpeg mpg mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv wtv y4m"
-)
 TRACKED = 20_000
-SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-
-
-def list_videos(folder: str | os.PathLike[str]) -> list[str]:
-    """Videos in a folder and its subfolders, as sorted paths relative to it with "/" between their parts.
-
-    Only regular files with a suffix of SUFFIXES count. Left out: hidden files and folders, links to folders,
-    links to files outside the folder, and names that are not UTF-8.
-
-    Raises:
-        OSError: the folder or a subfolder cannot be read.
-    """
-    base = os.path.realpath(folder)
-    found = []
-    for here, folders, files in os.walk(base, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = os.path.join(here, name)
-            if name.startswith(".") or os.path.splitext(name)[1].lower() not in SUFFIXES:
-                continue
-            if _is_video_of(path, base) and _is_utf8(path):
-                found.append(os.path.relpath(path, base).replace(os.sep, "/"))
-    return sorted(found)
 
 
 def folder_state(path: str | os.PathLike[str]) -> str:
@@ -89,41 +63,24 @@ def list_state(path: str | os.PathLike[str], column: str, root: str | os.PathLik
     return digest.hexdigest()[:16]
 
 
-def check_source(setting: str, source: WorldSource | FolderSource | ListSource | YoutubeSource) -> None:
-    """Raise UserError when a folder or list is not there, before anything runs.
+def check_source(
+    setting: str, source: WorldSource | FolderSource | ListSource | BenchmarkSource | YoutubeSource
+) -> None:
+    """Raise UserError when a folder, list or split file is not there, before anything runs.
 
     Args:
         setting: where the source stands in the configuration.
         source: its settings.
     """
-    if source.kind == "folder" and not os.path.isdir(source.path):
+    if source.kind in ("folder", "benchmark") and not os.path.isdir(source.path):
         raise UserError(f"{setting}.path: {source.path!r} - no such folder; allowed: a folder with videos")
     if source.kind == "folder" and not list_videos(source.path):
         raise UserError(
             f"{setting}.path: {source.path!r} - no video file in it; allowed: {', '.join(sorted(SUFFIXES))}"
         )
+    if source.kind == "benchmark":
+        split_files(source, setting)
     if source.kind == "list" and not os.path.isfile(source.path):
         raise UserError(
             f"{setting}.path: {source.path!r} - no such file; allowed: a CSV, parquet or text file with one video a row"
         )
-
-
-def _is_video_of(path: str, base: str) -> bool:
-    if os.path.islink(path) and not os.path.realpath(path).startswith(base.rstrip(os.sep) + os.sep):
-        return False
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -3,21 +3,29 @@
 import multiprocessing
 import resource
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from pipeline_src.errors import UserError
 
 A = TypeVar("A")
 R = TypeVar("R")
+_STARTING = threading.Lock()
 
 
 class IsolatedError(Exception):
     """The process crashed or took too long."""
+
+
+class TimedOutError(IsolatedError):
+    """The process took too long."""
 
 
 @contextmanager
@@ -76,7 +84,7 @@ class _Process(Generic[A, R]):
             context = multiprocessing.get_context("forkserver")
             ours, theirs = context.Pipe()
             started = context.Process(target=_serve, args=(theirs, self._work, self._memory_bytes), daemon=True)
-            started.start()
+            _start(started)
             theirs.close()
             self._running = started, ours
         process, pipe = self._running
@@ -84,7 +92,7 @@ class _Process(Generic[A, R]):
             pipe.send(argument)
             if not pipe.poll(timeout_s):
                 self.end()
-                raise IsolatedError(f"longer than {timeout_s:g} s")
+                raise TimedOutError(f"longer than {timeout_s:g} s")
             result, error = pipe.recv()
         except (EOFError, OSError) as broken:
             process.join(1)
@@ -107,6 +115,17 @@ class _Process(Generic[A, R]):
             process.kill()
             process.join()
             pipe.close()
+
+
+def _start(process: BaseProcess) -> None:
+    """Start a process that does not import the running program anew, which may take seconds: `work` is elsewhere."""
+    with _STARTING:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = program
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], memory_bytes: int | None) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import math
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,9 @@ from tqdm import tqdm
 from pipeline_src.clips.probe import ProbeError, probe
 from pipeline_src.clips.rows import ClipRow, is_url, plan_text, read_plan, rewrite_if_changed, seconds_text
 from pipeline_src.clips.sections import section_starts
-from pipeline_src.clips.sources import Video, list_source
+from pipeline_src.clips.sources import list_source
 from pipeline_src.clips.splits import check_parts, random_parts
+from pipeline_src.clips.video import Video
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json, write_json
 from pipeline_src.settings.clips import CollectionSettings, ListSource, PlanSettings
@@ -43,7 +45,10 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
     Raises:
         UserError: nothing to plan, or a wrong value in the source.
     """
-    rows = plan_rows(collection, name, seed, folder)
+    listing = list_source(collection, name, folder)
+    if listing.note:
+        print(listing.note, file=sys.stderr)
+    rows = plan_rows(listing.videos, collection, name, seed)
     made_with = _made_with(collection, name, seed)
     record = out.parent / "settings.json"
     existing = {} if not _continues(record, made_with) else _existing(out.parent)
@@ -67,10 +72,10 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
         content = hashlib.sha256(text.encode()).hexdigest()[:16]
         entries.append({"shard": shard, "clips": len(clips), "content": content})
     write_json(record, made_with)
-    write_json(out, {"shards": entries})
+    write_json(out, {"shards": entries, **({"note": listing.note} if listing.note else {})})
 
 
-def plan_rows(collection: CollectionSettings, name: str, seed: int, folder: Path) -> list[ClipRow]:
+def plan_rows(videos: list[Video], collection: CollectionSettings, name: str, seed: int) -> list[ClipRow]:
     """All clips of a collection, first sections of all videos first."""
     source = collection.source
     if isinstance(source, ListSource) and source.start_column is not None and collection.plan.per_video > 1:
@@ -78,7 +83,6 @@ def plan_rows(collection: CollectionSettings, name: str, seed: int, folder: Path
             f"collections.{name}.plan.per_video: {collection.plan.per_video} - allowed: 1 where"
             " source.start_column says what the clips are"
         )
-    videos = list_source(collection, name, folder)
     if collection.labelled:
         drawn = collection.splits if not videos[0].splits else None
         if drawn is not None:

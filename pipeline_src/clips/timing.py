@@ -61,14 +61,23 @@ class FrameClock:
 
         It is shown until the next picture's; where two have the same, only the second is shown.
         """
+        ticks = self.ticks_of(picture)
+        if ticks is None:
+            return None
+        frame = _nearest(ticks * self._unit * self._rate)
+        return min(frame, -1) if self.precedes(ticks) else frame
+
+    def ticks_of(self, picture: "VideoFrame") -> int | None:
+        """When a picture is shown, in the stream's own unit after the clip's start; None without a time."""
         pts = picture.dts if self._by_order else picture.pts
         if pts is None:
             return None
         ticks = pts - _nearest(Fraction(self._origin_us, MICRO) / self._unit)
-        if self._shift:
-            ticks = int(ticks - self._shift / float(self._unit))
-        frame = _nearest(ticks * self._unit * self._rate)
-        return min(frame, -1) if self._sought and ticks < 0 else frame
+        return int(ticks - self._shift / float(self._unit)) if self._shift else ticks
+
+    def precedes(self, ticks: int) -> bool:
+        """Whether a picture of that time was read only to decode the clip."""
+        return self._sought and ticks < 0
 
 
 def _nearest(value: Fraction) -> int:

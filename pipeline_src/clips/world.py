@@ -129,7 +129,7 @@ def render_video(
     names = (seed, collection, source.part)
     look = draw_look(video.background, source.size, _generator(*names, "look", video.source))
     motion = motion_of(source, seed, collection, index, video)
-    sound = make_sound(motion, _generator(*names, "sound", index))
+    sound = make_sound(motion, float(look.canvas.mean()) / 255, _generator(*names, "sound", index))
     return draw_frames(look, motion, source.size, source.frame_rate), sound
 
 

@@ -18,6 +18,8 @@ SKINS = ("stripes", "checks", "dots", "halves", "clouds")
 # Sprites are drawn larger than any object is seen, so that turning and zooming them does not show their pixels.
 SPRITE = 64
 SPRITE_RADIUS = 28.0
+# Share of the light at the top and at the bottom of a picture.
+LIGHT = (1.0, 0.55)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Look:
 def draw_look(background: str, size: int, rng: np.random.Generator) -> Look:
     """Draw a random look with the given kind of background for frames of `size` pixels."""
     side = size + 2 * (int(np.ceil(PAN_REACH * size)) + 2)
-    colours = _colour(rng, (0.05, 0.5), (0.25, 0.8)), _colour(rng, (0.05, 0.5), (0.25, 0.8))
+    # Darker than most things: where something moves, it is likely to be bright.
+    colours = _colour(rng, (0.05, 0.5), (0.1, 0.4)), _colour(rng, (0.05, 0.5), (0.1, 0.4))
     canvas = _texture(background, side, size * rng.uniform(0.18, 0.35), colours, rng)
     return Look(background, canvas, tuple(_sprite(rng) for _ in range(2)))
 
@@ -47,8 +50,10 @@ def draw_frames(look: Look, motion: Motion, size: int, frame_rate: float) -> Pic
     """Draw the video, (T, size, size, 3) RGB, T = round(seconds * frame_rate)."""
     times = np.arange(round(motion.seconds * frame_rate)) / frame_rate
     tracked = track(motion, times)
-    pan = motion.pan.at(times) * size
+    pan, glow = motion.pan.at(times) * size, motion.travel.glow(times)
     margin = (look.canvas.shape[0] - size) / 2
+    # Lit from above: what is up can be seen, whatever lies there.
+    light = np.linspace(*LIGHT, size, dtype=np.float32)[:, None, None]
     frames = np.empty((len(times), size, size, 3), np.uint8)
     for index in range(len(times)):
         # A background that moves right shows what lay further left on the canvas.
@@ -57,13 +62,15 @@ def draw_frames(look: Look, motion: Motion, size: int, frame_rate: float) -> Pic
         for number, sprite in enumerate(look.sprites):
             centre = (tracked.centres[number, index] + 0.5) * size - 0.5
             scale = tracked.radii[number, index] * size / SPRITE_RADIUS
-            _paste(frame, sprite, centre, tracked.angles[number, index], scale)
-        frames[index] = frame
+            _paste(frame, sprite, centre, tracked.angles[number, index], scale, glow[index])
+        frames[index] = frame * light
     return frames
 
 
-def _paste(frame: Picture, sprite: Picture, centre: npt.NDArray[np.float64], angle: float, scale: float) -> None:
-    """Draw a sprite into the frame, touching only the pixels around it."""
+def _paste(
+    frame: Picture, sprite: Picture, centre: npt.NDArray[np.float64], angle: float, scale: float, glow: float
+) -> None:
+    """Draw a sprite, as bright as it glows, into the frame, touching only the pixels around it."""
     reach = SPRITE_RADIUS * scale + 1
     low = np.maximum(np.floor(centre - reach), 0).astype(int)
     high = np.minimum(np.ceil(centre + reach) + 1, frame.shape[0]).astype(int)
@@ -81,14 +88,14 @@ def _paste(frame: Picture, sprite: Picture, centre: npt.NDArray[np.float64], ang
     seen = cv2.warpAffine(sprite, matrix, (width, height), flags=cv2.INTER_LINEAR)
     mask = seen[..., 3:].astype(np.float32) / 255
     part = frame[low[1] : high[1], low[0] : high[0]]
-    part[:] = np.rint(part + mask * (seen[..., :3].astype(np.float32) - part))
+    part[:] = np.rint(part + mask * (glow * seen[..., :3].astype(np.float32) - part))
 
 
 def _sprite(rng: np.random.Generator) -> Picture:
     hue = rng.random()
     # Two colours that differ in brightness keep the texture, and so the rotation, visible.
     bright = _colour(rng, (0.3, 1.0), (0.8, 1.0), hue)
-    dark = _colour(rng, (0.5, 1.0), (0.1, 0.4), hue + rng.uniform(0.2, 0.8))
+    dark = _colour(rng, (0.5, 1.0), (0.25, 0.5), hue + rng.uniform(0.2, 0.8))
     picture = _texture(str(rng.choice(SKINS)), SPRITE, SPRITE * rng.uniform(0.22, 0.34), (bright, dark), rng)
     return np.dstack([picture, _cover(str(rng.choice(SHAPES)))])
 

@@ -4,7 +4,9 @@ Lengths are fractions of the picture's side, times seconds, angles radians. Each
 leaves the rest as in every other class. At any single time the objects' sizes, angles, gap and direction have the same
 distribution in all classes, because what a class varies starts at a uniform phase and, frozen, is what the others
 draw. In all classes the pair travels along a curve of its own, wider than the class's own motion: it blurs the mean
-frame alike.
+frame alike. It travels as things do that are pushed and then slow down by friction, and so does the camera, in all
+classes alike. That gives time an arrow: played backward, things would speed up by themselves and stop dead. A push
+makes the pair glow for a while.
 """
 
 from collections.abc import Callable
@@ -20,9 +22,14 @@ IMPACT_CLASSES = ("bounce", "collide")
 
 RADII = (0.09, 0.14)
 WIDEST_GAP = 0.14
-TRAVEL_REACH = 0.10
-PAN_REACH = 0.08
+TRAVEL_REACH = 0.11
+PAN_REACH = 0.06
 WANDER_FREQUENCY = (0.2, 0.35)
+PUSH_FREQUENCY = (1.2, 1.8)
+# Share of the time between two pushes in which speed falls to 1 / e of what it was.
+FRICTION = 0.4
+# What a glow fades to, and the share of the time between two pushes in which it falls to 1 / e.
+DIM, FADING = 0.75, 0.3
 FREQUENCY = (0.8, 1.25)
 AMPLITUDE = (0.05, 0.07)
 # A round orbit would be the only motion to blur the mean frame in all directions.
@@ -40,15 +47,28 @@ class Wander:
         reach: furthest from the middle along x or y.
         frequencies: in hertz, (2,).
         phases: in cycles at time 0, (2,).
+        push_frequency: pushes along the curve a second; 0 for a steady pace.
+        push_phase: in cycles at time 0.
     """
 
     reach: float
     frequencies: Array
     phases: Array
+    push_frequency: float = 0.0
+    push_phase: float = 0.0
 
     def at(self, times: Array) -> Array:
         """Places at `times` (T,): (T, 2)."""
+        if self.push_frequency:
+            times = _pushed(self.push_frequency * times + self.push_phase) / self.push_frequency
         return self.reach * np.sin(2 * np.pi * (self.frequencies * times[:, None] + self.phases))
+
+    def glow(self, times: Array) -> Array:
+        """Brightness at `times` (T,) of what is pushed: (T,), 1 at a push; DIM where nothing pushes."""
+        since = (
+            (self.push_frequency * times + self.push_phase) % 1 if self.push_frequency else np.full_like(times, np.inf)
+        )
+        return np.asarray(DIM + (1 - DIM) * np.exp(-since / FADING))
 
 
 @dataclass(frozen=True)
@@ -110,8 +130,8 @@ def draw_motion(name: str, seconds: float, rng: np.random.Generator) -> Motion:
         seconds=seconds,
         bearing=2 * np.pi * rng.random(),
         heading=2 * np.pi * rng.random(),
-        travel=Wander(TRAVEL_REACH, rng.uniform(*WANDER_FREQUENCY, 2), rng.random(2)),
-        pan=Wander(PAN_REACH, rng.uniform(*WANDER_FREQUENCY, 2), rng.random(2)),
+        travel=_draw_wander(TRAVEL_REACH, rng),
+        pan=_draw_wander(PAN_REACH, rng),
         amplitude=rng.uniform(*AMPLITUDE),
         frequency=rng.uniform(*FREQUENCY),
         phase=rng.random(),
@@ -120,6 +140,10 @@ def draw_motion(name: str, seconds: float, rng: np.random.Generator) -> Motion:
         angles=2 * np.pi * rng.random(2),
         senses=rng.choice([-1.0, 1.0], 2),
     )
+
+
+def _draw_wander(reach: float, rng: np.random.Generator) -> Wander:
+    return Wander(reach, rng.uniform(*WANDER_FREQUENCY, 2), rng.random(2), rng.uniform(*PUSH_FREQUENCY), rng.random())
 
 
 def track(motion: Motion, times: Array) -> Track:
@@ -200,6 +224,12 @@ _CHANGES: dict[str, Callable[[Motion, Array], _Change]] = {
 
 def _unit(angle: Array | float) -> Array:
     return np.stack([np.cos(angle), np.sin(angle)], -1)
+
+
+def _pushed(cycles: Array) -> Array:
+    """Time as a thing lives it that is pushed at every whole cycle and slows down exponentially until the next."""
+    whole = np.floor(cycles)
+    return whole + (1 - np.exp(-(cycles - whole) / FRICTION)) / (1 - np.exp(-1 / FRICTION))
 
 
 def _triangle(cycles: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The sound that a rendered video's motion makes: impacts, and hums whose pitch and loudness follow speed."""
+"""A rendered video's sound: impacts, hums whose pitch and loudness follow speed, and the noise of the place."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,18 @@ LOWEST_PITCH = 220.0
 PITCH_PER_SPEED = 5.0
 LOUDEST_SPEED = 0.5
 IMPACT_SECONDS = 0.12
+# A place's noise lies above most of the hums, the higher the brighter the place is: hertz, for the brightness in front.
+NOISES = ((0.08, 1500.0), (0.35, 7000.0))
+NOISE = 0.02
 
 
-def make_sound(motion: Motion, rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """The video's mono sound, (round(seconds * SAMPLE_RATE),)."""
+def make_sound(motion: Motion, brightness: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """The video's mono sound, (round(seconds * SAMPLE_RATE),); `brightness` of the background from 0 to 1."""
     samples = round(motion.seconds * SAMPLE_RATE)
     times = np.arange(samples) / SAMPLE_RATE
-    sound = 0.004 * rng.standard_normal(samples, np.float32).astype(np.float64)
+    (dark, low), (bright, high) = NOISES
+    middle = low * (high / low) ** np.clip((brightness - dark) / (bright - dark), 0, 1)
+    sound = 0.004 * rng.standard_normal(samples) + NOISE * _noise_around(middle, samples, rng)
     control, speeds = rim_speeds(motion)
     # Small things sound higher, and things sound higher the faster they move.
     pitches = LOWEST_PITCH * RADII[1] / track(motion, control).radii * (1 + PITCH_PER_SPEED * speeds)
@@ -49,3 +54,11 @@ def rim_speeds(motion: Motion) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
     turning = tracked.radii * np.gradient(tracked.angles, step, axis=1)
     growing = np.gradient(tracked.radii, step, axis=1)
     return times, np.sqrt((centre**2).sum(-1) + turning**2 + growing**2)
+
+
+def _noise_around(middle: float, samples: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Noise of mean square 1 whose spectrum is a bell around `middle` hertz."""
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), 1.0) / middle)
+    noise = np.fft.irfft(spectrum * np.exp(-((4 * octaves) ** 2)), samples)
+    return np.asarray(noise / max(noise.std(), 1e-12))

@@ -204,14 +204,22 @@ class _Modality:
         return {**found, "mean": mean.tolist(), "std": np.where(std > 1e-6, std, 1.0).tolist()}
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV file with every value as written: a class may be called 007, null or nan."""
+def read_table(path: Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """A CSV file with every value as written: a class, a clip or an entry may be called 007, null or nan.
+
+    Raises:
+        UserError: the file is missing, broken or lacks one of these columns.
+    """
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; run snakemake to make it") from error
     except ValueError as error:
         raise UserError(f"{path}: not a readable table ({error}); delete it and run snakemake again") from error
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise UserError(f"{path}: lacks the columns {', '.join(lacking)}; delete it and run snakemake again")
+    return table
 
 
 def _check_rows(

@@ -59,21 +59,41 @@ class ShardReader:
             IndexError: steps that the clip does not have.
             UserError: a damaged file.
         """
-        length = int(self.lengths[row])
-        stop = length if stop is None else stop
-        if not 0 <= start <= stop <= length:
-            raise IndexError(f"{self.path}: [{start}, {stop}) of a clip with {length} steps")
+        stop = int(self.lengths[row]) if stop is None else stop
+        if not 0 <= start <= stop <= self.lengths[row]:
+            raise IndexError(f"{self.path}: [{start}, {stop}) of a clip with {self.lengths[row]} steps")
+        if self._files is not None:
+            return self.read_at(row, np.arange(start, stop))
         first = int(self._offsets[row])
         with self._damage_told():
-            if self._files is None:
-                return self._dataset()[first + start : first + stop]
-            files = self._files[first + start : first + stop + 1]
+            return self._dataset()[first + start : first + stop]
+
+    def read_at(self, row: int, steps: np.ndarray) -> np.ndarray:
+        """Time steps of clip `row` in any order, repeated or not, shape (len(steps), *item_shape).
+
+        Of pictures in files only those named are decoded, each once.
+
+        Raises:
+            IndexError: steps that the clip does not have.
+            UserError: a damaged file.
+        """
+        if len(steps) == 0:
+            return np.empty((0, *self.item_shape), np.uint8)
+        low, high = int(steps.min()), int(steps.max()) + 1
+        if low < 0 or high > self.lengths[row]:
+            raise IndexError(f"{self.path}: steps {low} to {high - 1} of a clip with {self.lengths[row]}")
+        if self._files is None:
+            return self.read(row, low, high)[steps - low]
+        first = int(self._offsets[row])
+        distinct, places = np.unique(steps, return_inverse=True)
+        with self._damage_told():
+            files = self._files[first + low : first + high + 1]
             stored = memoryview(self._dataset()[files[0] : files[-1]])
-            pictures = np.empty((stop - start, *self.item_shape), np.uint8)
+            pictures = np.empty((len(distinct), *self.item_shape), np.uint8)
             ends = (files - files[0]).tolist()
-            for picture, begin, end in zip(pictures, ends[:-1], ends[1:], strict=True):
-                jpeg.decode(stored[begin:end], picture)
-            return pictures
+            for picture, step in zip(pictures, (distinct - low).tolist(), strict=True):
+                jpeg.decode(stored[ends[step] : ends[step + 1]], picture)
+        return pictures if len(distinct) == len(steps) and (np.diff(steps) > 0).all() else pictures[places]
 
     def content_hash(self, progress: Callable[[int], object] = lambda read: None) -> str:
         """The hash recomputed from all that the file holds; attributes["content_hash"] where nothing is damaged.

@@ -144,7 +144,7 @@ def test_a_truncated_shard_is_named(folder, modality):
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGSEGV, "HDF5 crashes"), (signal.SIGSTOP, "HDF5 hangs")])
 def test_a_file_that_crashes_or_hangs_hdf5_is_a_problem_like_others(folder, monkeypatch, number, error):
-    monkeypatch.setattr(examine, "STALL_S", 1.0)
+    monkeypatch.setattr(examine, "STALL_S", 5.0)
     begin = examine._Examiner.begin
 
     def struck(examiner: examine._Examiner, path: Path) -> None:

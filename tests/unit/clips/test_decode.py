@@ -219,7 +219,7 @@ def test_a_playlist_opens_no_other_file(
         with pytest.raises(ProbeError):
             probe(str(path))
     # ffmpeg itself must refuse them too: its version may take a file for another format than the probe does.
-    monkeypatch.setattr("pipeline_src.clips.decode.probe", lambda _, **limits: Probe(0, None, 64, 48, 0.0, None))
+    monkeypatch.setattr("pipeline_src.clips.limits.probe", lambda _, **limits: Probe(0, None, 64, 48, 0.0, None))
     assert decode(tmp_path / "secret.ts").status == "ok"
     for path in (tmp_path / name, tmp_path / "concat.mp4"):
         assert decode(path).status == "undecodable"

@@ -305,7 +305,7 @@ def test_a_list_dressed_as_a_video_opens_nothing_else(
             with pytest.MonkeyPatch.context() as unprobed:
                 # ffmpeg itself must refuse, too: it may take a file for another format than the probe does.
                 given = Probe(0, None, 64, 64, 0.0, None)
-                unprobed.setattr("pipeline_src.clips.decode.probe", lambda *_, _given=given, **__: _given)
+                unprobed.setattr("pipeline_src.clips.limits.probe", lambda *_, _given=given, **__: _given)
                 direct = decode(name)
             assert not watch.opened(), name
             assert not asked, (name, asked)

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from pipeline_src.clips.isolated import IsolatedError, isolated
 from pipeline_src.errors import UserError
+from tests.tiny_run import ROOT
 
 
 def work(what: object) -> object:
@@ -80,3 +84,14 @@ def test_the_end_does_not_wait_for_calls_under_way() -> None:
         for future in hanging:
             with pytest.raises(IsolatedError):
                 future.result(10)
+
+
+def test_the_program_is_not_run_again_in_the_processes(tmp_path: Path) -> None:
+    """A user's script needs no guard, and does not load its libraries once per process."""
+    script = tmp_path / "script.py"
+    lines = ["print('running')", "from pipeline_src.clips.isolated import isolated"]
+    lines += ["with isolated(abs, 2) as call:", "    print(call(-3))"]
+    script.write_text("\n".join(lines))
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=there, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["running", "3"], done.stderr

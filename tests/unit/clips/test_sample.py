@@ -128,7 +128,7 @@ def test_a_search_that_finds_nothing_any_more_ends(tmp_path: Path) -> None:
 def test_what_was_found_is_planned_at_random_places(tmp_path: Path) -> None:
     sample(tmp_path, StandIn(), videos=5)
     collection = CollectionSettings.model_validate({"source": {"kind": "youtube", "videos": 5}})
-    videos = list_source(collection, "pool", tmp_path / "pool")
+    videos = list_source(collection, "pool", tmp_path / "pool").videos
     assert len(videos) == 5
     for video in videos:
         assert video.path == f"https://www.youtube.com/watch?v={video.identity}"

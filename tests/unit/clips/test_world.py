@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline_src.clips import world, world_encoding
 from pipeline_src.clips.world_drawing import BACKGROUNDS
-from pipeline_src.clips.world_motion import CLASSES, RADII, draw_motion, impacts, track
-from pipeline_src.clips.world_sound import SAMPLE_RATE, rim_speeds
+from pipeline_src.clips.world_motion import CLASSES, DIM, RADII, draw_motion, impacts, track
+from pipeline_src.clips.world_sound import SAMPLE_RATE, make_sound, rim_speeds
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import WorldSource
 
@@ -223,6 +223,8 @@ def test_impacts_are_where_the_motion_turns() -> None:
     for name in ("bounce", "collide"):
         for _ in range(20):
             motion = draw_motion(name, 2.5, rng)
+            # A push turns things sharply, too.
+            motion = replace(motion, travel=replace(motion.travel, push_frequency=0.0))
             moments = impacts(motion)
             assert 1 <= len(moments) <= 4
             for moment in moments:
@@ -249,6 +251,44 @@ def test_pitch_follows_speed(rendered: Rendered) -> None:
         speed = np.interp((np.arange(len(pitch)) + 0.5) * window / SAMPLE_RATE, times, speeds.mean(0))
         agreement.append(np.corrcoef(pitch, speed)[0, 1])
     assert np.mean(agreement) > 0.6
+
+
+def test_time_has_an_arrow_in_all_classes_alike() -> None:
+    """Else whether a clip plays backward could be told from its codec alone."""
+    times = np.arange(0, 4, 0.01)
+    for name in CLASSES:
+        slowing = []
+        for seed in range(20):
+            motion = draw_motion(name, 4.0, np.random.default_rng(seed))
+            for wander in (motion.travel, motion.pan):
+                speeds = np.linalg.norm(np.diff(wander.at(times), axis=0), axis=1)
+                slowing.append((np.diff(speeds) < 0).mean())
+                # A push: faster by more than half from one moment to the next, about as often as pushes come.
+                assert (speeds[1:] > 1.5 * speeds[:-1]).sum() >= 2
+        assert np.mean(slowing) > 0.75
+
+
+def test_a_push_makes_things_glow_and_the_glow_fades() -> None:
+    travel = draw_motion("rotate", 4.0, np.random.default_rng(0)).travel
+    pushes = (np.arange(1, 4) - travel.push_phase) / travel.push_frequency
+    assert travel.glow(pushes + 1e-9) == pytest.approx([1, 1, 1])
+    fading = travel.glow(pushes[0] + 0.1 * np.arange(1, 6))
+    assert (np.diff(fading) < 0).all()
+    assert fading.min() > DIM
+    assert fading.max() < 1
+    assert replace(travel, push_frequency=0.0).glow(pushes).tolist() == [DIM] * 3
+
+
+def test_bright_places_sound_higher() -> None:
+    """Else a single picture and the sound of its video would have nothing in common."""
+    motion = draw_motion("translate", 2.0, np.random.default_rng(0))
+    middles = []
+    for brightness in (0.0, 0.15, 0.25, 0.9):
+        spectrum = np.abs(np.fft.rfft(make_sound(motion, brightness, np.random.default_rng(1)).astype(float))) ** 2
+        pitches = np.fft.rfftfreq(2 * SAMPLE_RATE, 1 / SAMPLE_RATE)
+        high = pitches > 1400
+        middles.append((spectrum * pitches)[high].sum() / spectrum[high].sum())
+    assert (np.diff(middles) > 500).all()
 
 
 def test_single_times_look_alike_in_all_classes() -> None:

@@ -121,6 +121,14 @@ def test_without_simplejpeg_and_opencv_shards_are_read_all_the_same(tmp_path, mo
     jpeg._decoder.cache_clear()
 
 
+@pytest.mark.parametrize("quality", [50, 89, 100])
+def test_every_encoder_makes_the_same_file(quality):
+    """Else an exported encoder would see other frames where only Pillow is installed than it was trained on."""
+    noise = np.random.default_rng(0).integers(0, 256, (49, 66, 3), dtype=np.uint8)
+    for picture in (noise, pictures(1, (48, 64))[0]):
+        assert len({encode(picture, quality) for encode in jpeg.ENCODERS.values()}) == 1
+
+
 @pytest.mark.parametrize("module", list(jpeg.DECODERS))
 def test_a_broken_picture_is_told_by_every_decoder(tmp_path, monkeypatch, module):
     pytest.importorskip(module)
