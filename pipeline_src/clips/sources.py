@@ -1,4 +1,4 @@
-"""The videos of a collection: a folder, a CSV list, or the built-in world."""
+"""The videos of a collection: a folder, a CSV list, a benchmark, or the built-in world."""
 
 import csv
 import math
@@ -6,42 +6,20 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.clips.folder_state import list_videos
+from pipeline_src.clips.benchmarks import list_benchmark
+from pipeline_src.clips.folder import videos_of
 from pipeline_src.clips.rows import is_url, seconds_text
 from pipeline_src.clips.splits import part_named
+from pipeline_src.clips.video import Listing, Video
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource, WorldSource
+from pipeline_src.settings.clips import BenchmarkSource, CollectionSettings, FolderSource, ListSource, WorldSource
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
-@dataclass(frozen=True)
-class Video:
-    """A video, or a listed piece of one, before clips are planned.
-
-    Attributes:
-        identity: stable name in its source: the path relative to the folder or as listed, or the URL.
-        path: the file as seen from the working directory, or the URL.
-        source_video: the video it was cut from; `identity` where the source names none.
-        label: class, "" without labels.
-        splits: its part in each split that the source names.
-        start_s: start of the piece in seconds; None where the source names none.
-        duration_s: length of the video in seconds; None where the source does not say.
-    """
-
-    identity: str
-    path: str
-    source_video: str
-    label: str = ""
-    splits: tuple[str, ...] = ()
-    start_s: float | None = None
-    duration_s: float | None = None
-
-
-def list_source(collection: CollectionSettings, name: str, folder: Path) -> list[Video]:
+def list_source(collection: CollectionSettings, name: str, folder: Path) -> Listing:
     """All videos of a collection in a stable order.
 
     Args:
@@ -52,22 +30,19 @@ def list_source(collection: CollectionSettings, name: str, folder: Path) -> list
     Raises:
         UserError: no videos, or a list with a wrong value; names the setting or the line.
     """
-    source = collection.source
+    source, setting = collection.source, f"collections.{name}.source"
+    if isinstance(source, BenchmarkSource):
+        return list_benchmark(source, setting)
     if isinstance(source, FolderSource):
-        return _from_folder(source, f"collections.{name}.source.path")
+        return Listing(_from_folder(source, f"{setting}.path"))
     if isinstance(source, ListSource):
-        return _from_list(source, f"collections.{name}.source")
+        return Listing(_from_list(source, setting))
     made = _world_list(source, folder) if isinstance(source, WorldSource) else _found_list(folder)
-    return _from_list(made, f"collections.{name}.source")
+    return Listing(_from_list(made, setting))
 
 
 def _from_folder(source: FolderSource, setting: str) -> list[Video]:
-    if not os.path.isdir(source.path):
-        raise UserError(f"{setting}: {source.path!r} - allowed: an existing folder of videos")
-    try:
-        names = list_videos(source.path)
-    except OSError as error:
-        raise UserError(f"{setting}: {error.filename!r} - cannot be read: {error.strerror}") from error
+    names = videos_of(source.path, setting)
     if not names:
         raise UserError(
             f"{setting}: {source.path!r} holds no video - allowed: a folder with files such as .mp4, .mkv or"

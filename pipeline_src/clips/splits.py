@@ -67,7 +67,7 @@ def check_parts(
                 f"splits are drawn by source video: add videos, raise or lower collections.{name}.splits.test"
                 f"{' and validation' if drawn.validation else ''}, or change seed"
                 if drawn
-                else "mend the split column"
+                else "mend the splits that its source names"
             )
             raise UserError(f"collections.{name}: split {k + 1} has {problem}; {mend}")
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pipeline_src.clips import folder_state as folder_state_module
-from pipeline_src.clips.folder_state import check_source, folder_state, list_state, list_videos
+from pipeline_src.clips.folder import list_videos
+from pipeline_src.clips.folder_state import check_source, folder_state, list_state
 from pipeline_src.clips.sources import list_source
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource
@@ -22,12 +23,12 @@ def touch(folder: Path, *names: str) -> None:
 def listed(tmp_path: Path, text: str, **source: object) -> list:
     (tmp_path / "videos.csv").write_text(text)
     given = {"kind": "list", "path": str(tmp_path / "videos.csv"), **source}
-    return list_source(CollectionSettings.model_validate({"source": given}), "mine", tmp_path)
+    return list_source(CollectionSettings.model_validate({"source": given}), "mine", tmp_path).videos
 
 
 def in_folder(path: Path, labels: str = "none") -> list:
     given = {"kind": "folder", "path": str(path), "labels": labels}
-    return list_source(CollectionSettings.model_validate({"source": given}), "mine", path)
+    return list_source(CollectionSettings.model_validate({"source": given}), "mine", path).videos
 
 
 def test_folder_finds_videos_in_subfolders_and_nothing_else(tmp_path: Path) -> None:
@@ -171,9 +172,9 @@ def test_the_rendered_world_is_read_from_its_own_list(tmp_path: Path) -> None:
     world = tmp_path / "world"
     world.mkdir()
     (world / "videos.csv").write_text("path,label,split_1,source_video\nv.mp4,spin,test,source_0\n")
-    pool = list_source(CollectionSettings.model_validate({"source": {"kind": "world"}}), "pool", tmp_path)
+    pool = list_source(CollectionSettings.model_validate({"source": {"kind": "world"}}), "pool", tmp_path).videos
     given = {"source": {"kind": "world", "part": "labelled"}}
-    labelled = list_source(CollectionSettings.model_validate(given), "shapes", tmp_path)
+    labelled = list_source(CollectionSettings.model_validate(given), "shapes", tmp_path).videos
     assert (pool[0].path, pool[0].label, pool[0].source_video) == (str(world / "v.mp4"), "", "v.mp4")
     assert (labelled[0].label, labelled[0].splits, labelled[0].source_video) == (
         "spin",
@@ -215,7 +216,7 @@ def test_a_text_list_mixes_youtube_ids_urls_and_paths(tmp_path: Path) -> None:
     (tmp_path / "local_file_").touch()  # Eleven characters, as an id has; the file wins.
     (tmp_path / "list.txt").write_text("# mine\n\n" + "\n".join([*MIXED, "local_file_"]) + "\n")
     source = {"kind": "list", "path": str(tmp_path / "list.txt")}
-    videos = list_source(CollectionSettings.model_validate({"source": source}), "mine", tmp_path)
+    videos = list_source(CollectionSettings.model_validate({"source": source}), "mine", tmp_path).videos
     assert [video.path for video in videos] == [
         "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
         "https://www.youtube.com/watch?v=-_-_-_-_-_-",
@@ -235,7 +236,7 @@ def test_a_parquet_list_is_read_like_the_same_csv(tmp_path: Path) -> None:
     for name in ("list.parquet", "list.csv"):
         source = {"kind": "list", "path": str(tmp_path / name), "duration_column": "length", "label_column": "class"}
         collection = CollectionSettings.model_validate({"source": source, "splits": {}})
-        found.append(list_source(collection, "mine", tmp_path))
+        found.append(list_source(collection, "mine", tmp_path).videos)
     assert found[0][0].duration_s == 60.5
     assert found[0][1].duration_s is None
     assert found[0] == found[1]

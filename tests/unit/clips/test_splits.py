@@ -42,7 +42,7 @@ def test_val_is_validation_and_other_words_are_told() -> None:
     ("labels", "parts", "drawn", "message"),
     [
         ("aaa", ["train", "train", "test"], None, "one class only, 'a'"),
-        ("aab", ["train", "train", "train"], None, "split 1 has no test clip; mend the split column"),
+        ("aab", ["train", "train", "train"], None, "split 1 has no test clip; mend the splits that its source names"),
         ("aab", ["test", "test", "test"], None, "no train clip"),
         ("aab", ["train", "train", "test"], None, "train clips of one class only, 'a'"),
         ("abc", ["train", "train", "test"], None, "no class with both"),
