@@ -1,10 +1,11 @@
 """Windows of every modality of a clip, aligned in time and space, as numpy arrays."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pipeline_src.batches.windows import flow_frames, window_frames
+from pipeline_src.batches.windows import padded, padded_flow
 from pipeline_src.settings.learning import WindowSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.shards.reader import ShardReader
@@ -22,10 +23,11 @@ class ClipReader:
 
     def __init__(self, collection: Collection, window: WindowSettings) -> None:
         self.window = window
-        self._collection = collection
-        self._shards = collection.clips["shard"].tolist()
-        self._rows = collection.clips["row"].tolist()
-        self.lengths: list[int] = collection.clips["frames"].tolist()
+        self._collection = replace(collection, clips=collection.clips.iloc[:0])
+        # Arrays, since reading processes get copies and a pool may have millions of clips.
+        self._shards, self._shard = np.unique(collection.clips["shard"].to_numpy(str), return_inverse=True)
+        self._rows = collection.clips["row"].to_numpy(np.int32)
+        self.lengths = collection.clips["frames"].to_numpy(np.int32)
         self._readers: dict[tuple[str, str], ShardReader] = {}
         frames = collection.describe("rgb")
         self.height, self.width = frames["item_shape"][:2]
@@ -33,29 +35,27 @@ class ClipReader:
         self.spectrogram = self._spectrogram_shape() if "audio" in collection.index["modalities"] else None
 
     def __len__(self) -> int:
-        return len(self._shards)
+        return len(self._rows)
 
     def has_sound(self, clip: int) -> bool:
         """Whether the clip has a spectrogram."""
         return self.spectrogram is not None and self._reader("audio", clip).lengths[self._rows[clip]] > 0
 
-    def read(
-        self, modality: str, clip: int, start: int, frames: int, corner: tuple[int, int], mirrored: bool
-    ) -> np.ndarray:
-        """A window as stored: uint8 (frames, crop, crop, C), or float16 (columns, mels) for audio.
+    def read(self, modality: str, clip: int, wanted: np.ndarray, corner: tuple[int, int], mirrored: bool) -> np.ndarray:
+        """A window as stored: uint8 (T, crop, crop, C), or float16 (columns, mels) for audio.
 
         Args:
             modality: rgb, flow, grey or audio.
             clip: row of the collection's clips.
-            start: first frame.
-            frames: frames of the window; audio covers the same time.
+            wanted: frame numbers (T,), those beyond the clip's end filled by padding. Audio covers the same time, so
+                it takes consecutive frames only.
             corner: top and left of the crop in pixels.
             mirrored: left and right swapped; horizontal flow changes its sign.
         """
         if modality == "audio":
-            return self._audio(clip, start, frames)
-        length = self.lengths[clip]
-        chosen = (flow_frames if modality == "flow" else window_frames)(length, start, frames, self.window.padding)
+            return self._audio(clip, wanted)
+        length = int(self.lengths[clip])
+        chosen = (padded_flow if modality == "flow" else padded)(wanted, length, self.window.padding)
         stored = self._stored(modality, clip, chosen)
         top, left = corner
         crop = self.window.crop
@@ -67,25 +67,25 @@ class ClipReader:
         return np.ascontiguousarray(stored)
 
     def _stored(self, modality: str, clip: int, chosen: np.ndarray) -> np.ndarray:
-        reader, row = self._reader(modality, clip), self._rows[clip]
-        real = chosen[chosen >= 0]
-        if len(real) == 0:
-            return np.full((len(chosen), *reader.item_shape), 128, np.uint8)
-        first, last = int(real.min()), int(real.max())
-        block = reader.read(row, first, last + 1)[np.maximum(chosen - first, 0)]
-        block[chosen < 0] = 128
+        reader, row = self._reader(modality, clip), int(self._rows[clip])
+        if (chosen >= 0).all():
+            return reader.read_at(row, chosen)
+        block = np.full((len(chosen), *reader.item_shape), 128, np.uint8)
+        block[chosen >= 0] = reader.read_at(row, chosen[chosen >= 0])
         return block
 
-    def _audio(self, clip: int, start: int, frames: int) -> np.ndarray:
+    def _audio(self, clip: int, wanted: np.ndarray) -> np.ndarray:
         assert self.spectrogram is not None
-        columns = self._columns(frames)
-        reader, row = self._reader("audio", clip), self._rows[clip]
+        if (np.diff(wanted) != 1).any():
+            raise ValueError("a spectrogram has the clip's own speed: wanted frames must follow each other")
+        columns = self._columns(len(wanted))
+        reader, row = self._reader("audio", clip), int(self._rows[clip])
         length = int(reader.lengths[row])
         if length == 0:
             return np.zeros((columns, self.spectrogram[1]), np.float16)
-        chosen = window_frames(length, self._columns(start), columns, self.window.padding)
-        first = int(chosen.min())
-        return reader.read(row, first, int(chosen.max()) + 1)[chosen - first]
+        return reader.read_at(
+            row, padded(self._columns(int(wanted[0])) + np.arange(columns), length, self.window.padding)
+        )
 
     def _columns(self, frames: int) -> int:
         return round(frames / self._frame_rate / self._hop_s)
@@ -96,7 +96,7 @@ class ClipReader:
         return self._columns(self.window.frames), int(audio["item_shape"][0])
 
     def _reader(self, modality: str, clip: int) -> ShardReader:
-        key = (modality, self._shards[clip])
+        key = (modality, str(self._shards[self._shard[clip]]))
         if key not in self._readers:
             if len(self._readers) >= OPEN_SHARDS:
                 self._readers.pop(next(iter(self._readers))).close()

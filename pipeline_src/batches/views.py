@@ -1,20 +1,16 @@
-"""Views: a modality and what is done to its window before it is encoded.
+"""Views: a modality, what is done to its window before it is encoded, and how strongly.
 
-A transform reads one *moment* of the clip and changes it, batched, on the training device:
-
-    clip     |---------- frames ----------------------------------|
-    now               |-- window --|
-    next                            |-- future frames --|
-    shifted                   |-- window --|      at least half a window away from now
+A transform reads one moment of the clip (`moments.py`) and changes it, batched, on the training device
+(`transforms.py`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-Change = Callable[[Tensor, torch.Generator], Tensor]
+from pipeline_src.batches.draws import Draws
+from pipeline_src.batches.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True, order=True)
@@ -24,48 +20,36 @@ class View:
     Attributes:
         modality: rgb, flow, grey or audio.
         transform: a key of TRANSFORMS.
+        settings: the transform's own numbers, such as the share of a clip that is masked.
     """
 
     modality: str
     transform: str = "plain"
+    settings: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.modality}:{self.transform}"
+        return ":".join([self.modality, self.transform, *(f"{number:g}" for number in self.settings)])
 
 
-def _keep(x: Tensor, random: torch.Generator) -> Tensor:
-    return x
+class Seen(NamedTuple):
+    """A view of a batch.
 
+    Attributes:
+        clips: (N * K, C, T, H, W), or (N * K, 1, columns, mels) for audio; K views of each of N clips, one after the
+            other, where a view consists of several frames or pieces.
+        label: what was drawn for it, such as the rotation, (N, ...); None where nothing was.
+    """
 
-def _reverse(x: Tensor, random: torch.Generator) -> Tensor:
-    """Play backward. Flow (two channels) also changes its sign: what moved right now moves left."""
-    backward = x.flip(2)
-    return -backward if x.shape[1] == 2 else backward
-
-
-def _shuffle(x: Tensor, random: torch.Generator) -> Tensor:
-    """Another order of the frames for each clip, never the order they have."""
-    clips, frames = x.shape[0], x.shape[2]
-    order = torch.rand(clips, frames, generator=random).argsort(1)
-    in_order = (order == torch.arange(frames)).all(1, keepdim=True)
-    order = torch.where(in_order, order.roll(1, 1), order).to(x.device)
-    return x.gather(2, order[:, None, :, None, None].expand_as(x))
-
-
-TRANSFORMS: dict[str, tuple[str, Change]] = {
-    "plain": ("now", _keep),
-    "reversed": ("now", _reverse),
-    "shuffled": ("now", _shuffle),
-    "shifted": ("shifted", _keep),
-    "next": ("next", _keep),
-}
+    clips: Tensor
+    label: Tensor | None
 
 
 def moment(view: View) -> str:
-    """Which moment of the clip the view reads: now, next or shifted."""
-    return TRANSFORMS[view.transform][0]
+    """Which moment of the clip the view reads."""
+    return TRANSFORMS[view.transform].moment
 
 
-def apply(view: View, window: Tensor, random: torch.Generator) -> Tensor:
-    """Make the view of a batch of windows (N, C, T, H, W) of its moment; `random` is a CPU generator."""
-    return TRANSFORMS[view.transform][1](window, random)
+def apply(view: View, window: Tensor, draws: Draws) -> Seen:
+    """Make the view of a batch of normalised windows (N, C, T, H, W) or (N, 1, columns, mels) of its moment."""
+    clips, label = TRANSFORMS[view.transform].change(window, draws, *view.settings)
+    return Seen(clips, label)

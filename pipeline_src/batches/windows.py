@@ -1,42 +1,6 @@
-"""Which stored frames a window consists of. Numpy only."""
+"""Which stored items stand for the frames that a window asks for. Numpy only."""
 
 import numpy as np
-
-
-def window_frames(length: int, start: int, frames: int, padding: str) -> np.ndarray:
-    """Indices (frames,) of stored frames for a window at `start`, beyond the clip's end filled by `padding`.
-
-    Args:
-        length: stored frames of the clip, at least 1.
-        start: first frame, 0 <= start.
-        frames: frames of the window.
-        padding: loop starts the clip again, hold repeats its last frame.
-    """
-    wanted = np.arange(start, start + frames)
-    return wanted % length if padding == "loop" else np.minimum(wanted, length - 1)
-
-
-def flow_frames(length: int, start: int, frames: int, padding: str) -> np.ndarray:
-    """Indices (frames,) of stored flow for a window, -1 where there is no motion to show.
-
-    Flow t leads from frame t to t + 1, so a clip of `length` frames has length - 1. The last frame of a looped clip
-    shows the last flow again, never the jump to the first frame; held frames do not move.
-
-    Args:
-        length: stored *frames* of the clip.
-        start, frames, padding: as in window_frames.
-    """
-    if length < 2:
-        return np.full(frames, -1)
-    wanted = np.arange(start, start + frames)
-    if padding == "loop":
-        return np.minimum(wanted % length, length - 2)
-    return np.where(wanted <= length - 2, wanted, -1)
-
-
-def last_start(length: int, frames: int, after: int) -> int:
-    """Last start of a window: with room for `after` more frames where the clip is long enough, else without."""
-    return max(length - frames - after, 0) if length >= frames + after else max(length - frames, 0)
 
 
 def even_starts(length: int, frames: int, windows: int) -> list[int]:
@@ -47,8 +11,29 @@ def even_starts(length: int, frames: int, windows: int) -> list[int]:
     return [round(i * last / (windows - 1)) for i in range(windows)]
 
 
-def shifted_start(length: int, start: int, frames: int, random: np.random.Generator) -> int | None:
-    """A start at least half a window away from `start`; None where the clip is too short for one."""
-    starts = np.arange(max(length - frames, 0) + 1)
-    far = starts[np.abs(starts - start) >= max(frames // 2, 1)]
-    return int(random.choice(far)) if len(far) else None
+def padded(wanted: np.ndarray, length: int, padding: str) -> np.ndarray:
+    """Stored frames (T,) that stand for wanted ones, those beyond the clip's end filled by `padding`.
+
+    Args:
+        wanted: frame numbers, 0 or more.
+        length: stored frames of the clip, at least 1.
+        padding: loop starts the clip again, hold repeats its last frame.
+    """
+    return wanted % length if padding == "loop" else np.minimum(wanted, length - 1)
+
+
+def padded_flow(wanted: np.ndarray, length: int, padding: str) -> np.ndarray:
+    """Stored flow (T,) that stands for wanted ones, -1 where there is no motion to show.
+
+    Flow t leads from frame t to t + 1, so a clip of `length` frames has length - 1. The last frame of a looped clip
+    shows the last flow again, never the jump to the first frame; held frames do not move.
+
+    Args:
+        length: stored *frames* of the clip.
+        wanted, padding: as in padded.
+    """
+    if length < 2:
+        return np.full(len(wanted), -1)
+    if padding == "loop":
+        return np.minimum(wanted % length, length - 2)
+    return np.where(wanted <= length - 2, wanted, -1)

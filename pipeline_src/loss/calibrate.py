@@ -1,6 +1,7 @@
 """Scales that make terms comparable: raw losses differ by orders of magnitude while weights live in [0, 1]."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from statistics import median
 
 import torch
@@ -43,7 +44,8 @@ def scales(norms: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     for name, values in norms.items():
         middle = median(values) if values else 0.0
         if not 0 < middle < float("inf"):
-            why = "no batch had clips for it (audio terms need clips with sound)" if not values else f"it is {middle}"
+            lacking = "no batch had clips for it (terms need sound, or clips long enough for their speeds)"
+            why = f"it is {middle}" if values else lacking
             raise UserError(
                 f"loss.terms: {name} - its gradient on the untrained network must be above 0, but {why};"
                 " remove the term, or set loss.calibrate to false"
@@ -59,7 +61,7 @@ def _norm(term: Term, inputs: Inputs) -> float | None:
         layers = tuple(layer.detach().requires_grad_() for layer in inputs.features[view].layers)
         leaves.extend(layers)
         features[view] = Features(layers, inputs.features[view].rows)  # type: ignore[arg-type]
-    value = term(Inputs(features, inputs.targets, inputs.shiftable))
+    value = term(replace(inputs, features=features))
     if value is None:
         return None
     gradients = torch.autograd.grad(value, leaves, allow_unused=True)

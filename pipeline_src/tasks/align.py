@@ -6,9 +6,29 @@ from torch.nn import functional
 
 from pipeline_src.batches.views import View
 from pipeline_src.networks.heads import Classifier
-from pipeline_src.tasks.term import Inputs, Shapes, Term, TermSettings, matching, other_clip, pair_of
+from pipeline_src.tasks.term import (
+    Inputs,
+    Outcome,
+    Shapes,
+    Term,
+    TermSettings,
+    accuracy,
+    embeddings,
+    other_video,
+    pair_of,
+    videos_of,
+)
 
-TERMS = ("audio~rgb.align", "flow~rgb.align")
+GROUP = "elo"
+TERMS = (
+    "audio~rgb.align",
+    "audio~flow.align",
+    "audio~grey.align",
+    "flow~rgb.align",
+    "flow~grey.align",
+    "grey~rgb.align",
+)
+SOURCE = "Korbar et al. 2018, Cooperative Learning of Audio and Video Models (AVTS); ELo"
 SETTINGS = {
     "hidden": {
         "default": 64,
@@ -38,7 +58,7 @@ class AlignTerm(Term):
 
     def __init__(self, first: str, second: str, hidden: int, negatives: str, shapes: Shapes) -> None:
         super().__init__()
-        self.encoded = (View(first, "plain"), View(second, "plain"))
+        self.encoded = (View(first), View(second))
         if negatives != "other":
             self.encoded = (*self.encoded, View(first, "shifted"))
         self.negatives = negatives
@@ -48,18 +68,40 @@ class AlignTerm(Term):
 
     def forward(self, inputs: Inputs) -> Tensor | None:
         """Mean over positives plus mean over negatives, halved; None with fewer than two clips."""
-        first, second = matching(*(inputs.features[view] for view in self.encoded[:2]))
-        moved, fixed = self.project_first(first.embedding), self.project_second(second.embedding)
+        found = self._pairs(inputs)
+        if found is None:
+            return None
+        together, apart = found
+        negative = torch.stack([functional.softplus(logits).mean() for logits in apart]).mean()
+        return (functional.softplus(-together).mean() + negative) / 2
+
+    def outcome(self, inputs: Inputs) -> Outcome | None:
+        """Right where synchronised pairs have positive logits, and others, of each kind in turn, negative ones."""
+        found = self._pairs(inputs)
+        if found is None:
+            return None
+        together, apart = found
+        turn = torch.arange(len(together), device=together.device) % len(apart)
+        negative = torch.stack(apart).gather(0, turn[None]).squeeze(0)
+        return accuracy(torch.cat([together > 0, negative < 0]), 0.5)
+
+    def _pairs(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]] | None:
+        """Logits (M',) of synchronised pairs, and of each kind of unsynchronised ones."""
+        first, second = (inputs.features[view] for view in self.encoded[:2])
+        moved, fixed = embeddings(first, second)
+        moved, fixed = self.project_first(moved), self.project_second(fixed)
         if len(fixed) < 2:
             return None
-        wrong = [other_clip(moved)] if self.negatives != "shifted" else []
+        others = moved[other_video(videos_of(inputs, first, second))]
+        wrong = [others] if self.negatives != "shifted" else []
         if self.negatives != "other":
-            shiftable = inputs.shiftable if first.rows is None else inputs.shiftable[first.rows]
-            shifted = self.project_first(inputs.features[self.encoded[2]].embedding)
-            wrong.append(torch.where(shiftable[:, None], shifted, other_clip(moved)))
-        positive = functional.softplus(-self._logits(moved, fixed)).mean()
-        negative = torch.stack([functional.softplus(self._logits(part, fixed)).mean() for part in wrong]).mean()
-        return (positive + negative) / 2
+            # Only the first of a pair is ever audio, so its rows are those of all three.
+            there = self.project_first(inputs.features[self.encoded[2]].embedding)
+            shiftable = inputs.usable[self.encoded[2]]
+            if first.all_rows is not None:
+                shiftable = shiftable[first.all_rows]
+            wrong.append(torch.where(shiftable[:, None], there, others))
+        return self._logits(moved, fixed), [self._logits(part, fixed) for part in wrong]
 
     def _logits(self, first: Tensor, second: Tensor) -> Tensor:
         return self.head(torch.cat([first, second], dim=1)).squeeze(1)

@@ -4,8 +4,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_src.batches.views import View
-from pipeline_src.tasks.term import Inputs, Shapes, Term, TermSettings, matching
+from pipeline_src.networks.parallel import mean_over_clips
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, matching, squared_error
 
+GROUP = "elo"
 TERMS = (
     "distill.flow.layer1",
     "distill.flow.layer2",
@@ -23,6 +25,7 @@ TERMS = (
     "distill.audio.layer4",
     "distill.audio.embedding",
 )
+SOURCE = "Piergiovanni et al. 2020, Evolving Losses, equation 1"
 SETTINGS = {
     "into_rgb_only": {
         "default": True,
@@ -34,8 +37,10 @@ SETTINGS = {
 class DistillTerm(Term):
     """Mean squared difference between activations of the rgb network and of a teacher.
 
-    Flow and grey networks have rgb's shapes, so activations are compared place by place. Audio has no such places:
-    both sides are averaged over theirs, and the teacher's channels are mapped linearly to rgb's.
+    Flow and grey networks have rgb's shapes, so activations are compared place by place. Audio shares time alone:
+    layers are averaged over pictures and bands, both to the coarser one's time steps, and rgb's channels are mapped
+    linearly to the teacher's, as the regressor of Romero et al. 2015, FitNets (mapping the teacher's instead could make
+    all targets alike). Embeddings are averaged over time, too.
 
     Args:
         teacher: flow, grey or audio.
@@ -46,25 +51,35 @@ class DistillTerm(Term):
 
     def __init__(self, teacher: str, place: str, into_rgb_only: bool, shapes: Shapes) -> None:
         super().__init__()
-        self.encoded = (View("rgb", "plain"), View(teacher, "plain"))
+        self.encoded = (View("rgb"), View(teacher))
         self.layer = 3 if place == "embedding" else int(place.removeprefix("layer")) - 1
-        self.pooled = place == "embedding" or teacher == "audio"
+        self.pooled, self.audio = place == "embedding", teacher == "audio"
         self.into_rgb_only = into_rgb_only
         self.adapt: nn.Module = nn.Identity()
         if teacher == "audio":
-            self.adapt = nn.Linear(shapes.layers[teacher][self.layer], shapes.layers["rgb"][self.layer])
+            self.adapt = nn.Linear(shapes.layers["rgb"][self.layer], shapes.layers[teacher][self.layer])
 
     def forward(self, inputs: Inputs) -> Tensor | None:
         """The mean squared difference; None when no clip has both modalities."""
+        ours, theirs = self._activations(inputs)
+        return mean_over_clips((ours - theirs).square().flatten(1).mean(1))
+
+    def outcome(self, inputs: Inputs) -> Outcome | None:
+        """Against the teacher's mean."""
+        ours, theirs = self._activations(inputs)
+        return squared_error(ours, theirs) if len(theirs) > 1 else None
+
+    def _activations(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         student, teacher = matching(*(inputs.features[view] for view in self.encoded))
         ours, theirs = student.layers[self.layer], teacher.layers[self.layer]
-        if len(ours) == 0:
-            return None
         if self.pooled:
             ours, theirs = ours.flatten(2).mean(2), theirs.flatten(2).mean(2)
+        elif self.audio:
+            steps = min(ours.shape[2], theirs.shape[2])
+            ours, theirs = (functional.adaptive_avg_pool1d(x.flatten(3).mean(3), steps).mT for x in (ours, theirs))
         if self.into_rgb_only:
             theirs = theirs.detach()
-        return functional.mse_loss(ours, self.adapt(theirs))
+        return self.adapt(ours), theirs
 
 
 def build(name: str, shapes: Shapes, settings: TermSettings) -> Term:
