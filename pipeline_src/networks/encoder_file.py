@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -11,7 +10,8 @@ from safetensors.torch import save
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
-from pipeline_src.networks.encoder import Encoder, build_encoder
+from pipeline_src.networks.encoder import Encoder
+from pipeline_src.networks.encoder_tensors import read_tensors
 from pipeline_src.settings.base import Settings, describe_error
 from pipeline_src.settings.learning import NetworkSettings, WindowSettings
 
@@ -26,8 +26,6 @@ class EncoderConfig(Settings):
         height, width: of the frames that crops were cut from, in pixels.
         mean, std: of the pool's frames per channel, 0 to 255.
         embedding_size: length of an embedding.
-        status: ok, or diverged with a reason; a diverged encoder must not be used.
-        reason: why.
         provenance: the run record of its training.
     """
 
@@ -39,8 +37,6 @@ class EncoderConfig(Settings):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     embedding_size: int
-    status: str = "ok"
-    reason: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -79,15 +75,4 @@ def load_encoder(path: str | os.PathLike[str]) -> tuple[Encoder, EncoderConfig]:
         UserError: a file that is no encoder, or whose tensors do not fit its configuration.
     """
     config = read_config(path)
-    encoder = build_encoder("rgb", config.network.video, config.network.width)
-    wanted = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
-    with safe_open(path, framework="pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        for name in sorted(wanted.keys() | found.keys()):
-            if wanted.get(name) != found.get(name):
-                raise UserError(
-                    f"{Path(path)}: {name} has shape {found.get(name)} -"
-                    f" {config.network.video} needs {wanted.get(name)}"
-                )
-        encoder.load_state_dict({name: file.get_tensor(name) for name in found})
-    return encoder.eval(), config
+    return read_tensors(path, config.network.video, config.network.width), config

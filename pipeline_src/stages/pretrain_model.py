@@ -1,13 +1,15 @@
 """Train the networks of one lineup entry on the pool with the final schedule, and keep its RGB encoder."""
 
+import sys
 from pathlib import Path
 
+from pipeline_src.batches.pool_part import part_of_pool
 from pipeline_src.errors import UserError
-from pipeline_src.files import read_json, write_json
-from pipeline_src.networks.encoder_file import read_config
+from pipeline_src.files import read_json
 from pipeline_src.provenance import run_record
 from pipeline_src.shards.index import Collection
-from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.stages.command import add_machine, parser, run, settings_from
+from pipeline_src.training.distributed import start, started_by_torchrun
 from pipeline_src.training.loop import Diverged
 from pipeline_src.training.pretrain import PretrainSettings, pretrain
 
@@ -23,6 +25,7 @@ class StageSettings(PretrainSettings):
 def main() -> None:
     """Parse, load, train, write."""
     arguments = parser(__doc__)
+    add_machine(arguments)
     arguments.add_argument("--pool", type=Path, required=True, help="index.json of the pool")
     arguments.add_argument("--weights", type=Path, required=True, help="weights.json of the lineup entry")
     arguments.add_argument("--scales", type=Path, required=True, help="scales.json")
@@ -30,8 +33,18 @@ def main() -> None:
     arguments.add_argument("--encoder", type=Path, required=True, help="encoder.safetensors to write")
     arguments.add_argument("--config", type=Path, required=True, help="config.json to write")
     arguments.add_argument("--metrics", type=Path, required=True, help="metrics.jsonl to write")
+    arguments.add_argument("--split", type=int, help="train on the training part of this split only")
+    arguments.add_argument("--pool-fraction", type=float, default=1.0, help="train on this part of the pool only")
     given = arguments.parse_args()
-    settings = settings_from(given.settings, StageSettings)
+    settings = settings_from(given.settings, StageSettings, given.machine)
+    if settings.training.processes > 1 and not started_by_torchrun():
+        sys.exit(start("pipeline_src.stages.pretrain_model", sys.argv[1:], settings.training.processes))
+    pool = Collection.open(given.pool)
+    rows = None
+    if given.split is not None:
+        rows = (pool.clips[f"split_{given.split}"] == "train").to_numpy().nonzero()[0]
+    elif given.pool_fraction < 1:
+        rows = part_of_pool(pool.clips, given.pool_fraction, given.seed)
     weights = read_json(given.weights)
     scales = {term: entry["scale"] for term, entry in read_json(given.scales)["terms"].items()}
     record = run_record(
@@ -40,20 +53,20 @@ def main() -> None:
     try:
         pretrain(
             settings,
-            Collection.open(given.pool),
+            pool,
             weights,
             scales,
             given.seed,
             encoder_path=given.encoder,
             metrics_path=given.metrics,
+            config_path=given.config,
             provenance=record,
-            accept_divergence=False,
+            rows=rows,
         )
     except Diverged as error:
         raise UserError(
             f"final.learning_rate: {settings.training.learning_rate:g} - {error}; try a lower one"
         ) from error
-    write_json(given.config, read_config(given.encoder).model_dump(mode="json"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """Where tensors are computed and with how many threads; on a CPU reproducibly."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 
 from pipeline_src.errors import UserError
@@ -24,3 +28,19 @@ def prepare_device(wanted: str, threads: int) -> torch.device:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         return torch.device("cpu")
     return torch.device("cuda")
+
+
+@contextmanager
+def arithmetic(device: torch.device, autocast: bool) -> Iterator[None]:
+    """Compute in bfloat16 where that loses nothing that matters, if asked; losses and their gradients belong in here.
+
+    On a CPU without oneDNN, which leaves gradients of 3-wide convolutions over two frames unfilled (torch 2.15).
+    """
+    onednn: Any = torch.backends.mkldnn
+    before = onednn.enabled
+    onednn.enabled = before and not (autocast and device.type == "cpu")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            yield
+    finally:
+        onednn.enabled = before

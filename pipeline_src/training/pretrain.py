@@ -2,24 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline_src.batches.clip_reader import ClipReader
 from pipeline_src.batches.loader import Batch, TrainingWindows, training_batches
 from pipeline_src.batches.normalise import statistics_of
-from pipeline_src.files import whole_file
+from pipeline_src.batches.views import View
+from pipeline_src.files import whole_file, write_json
 from pipeline_src.loss.engine import EvolvedLoss
 from pipeline_src.networks.encoder_file import EncoderConfig, save_encoder
+from pipeline_src.networks.parallel import process, processes
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.training.checkpoint import Checkpoint
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.loop import Diverged, train
+from pipeline_src.training.distributed import together
+from pipeline_src.training.loop import Course, Diverged, train
 
 
 class PretrainSettings(Settings):
@@ -40,7 +44,7 @@ def build_loss(
     seed: int,
 ) -> EvolvedLoss:
     """The untrained networks and terms of a weight vector."""
-    return EvolvedLoss(
+    loss = EvolvedLoss(
         weights=weights,
         scales=scales,
         loss=settings.loss,
@@ -50,15 +54,67 @@ def build_loss(
         spectrogram=ClipReader(pool, settings.window).spectrogram,
         seed=seed,
     )
+    if settings.training.channels_last:
+        loss.use_channels_last()
+    return loss
 
 
 def pool_batches(
-    settings: PretrainSettings, pool: Collection, loss: EvolvedLoss, seed: int, first: int, steps: int, pinned: bool
+    settings: PretrainSettings,
+    pool: Collection,
+    views: Iterable[View],
+    seed: int,
+    first: int,
+    count: int,
+    pinned: bool,
+    rows: np.ndarray | None = None,
 ) -> Iterable[Batch]:
-    """Batches of the pool for the views of a loss."""
-    windows = TrainingWindows(pool, settings.window, loss.views, seed)
-    training = settings.training
-    return training_batches(windows, training.batch_size, seed, first, steps, training.workers, pinned)
+    """Batches [first, count) of the pool, or of some of its rows, for views; this process's share."""
+    windows = TrainingWindows(pool, settings.window, tuple(sorted(views)), seed, rows)
+    training, share = settings.training, (process(), processes())
+    return training_batches(windows, training.batch_size, seed, first, count, training.workers, pinned, share)
+
+
+def train_population(
+    settings: PretrainSettings,
+    pool: Collection,
+    population: Sequence[Mapping[str, float]],
+    scales: Mapping[str, float],
+    seed: int,
+    device: torch.device,
+    *,
+    checkpoint: Checkpoint,
+    until: int,
+    start: dict[str, Any] | None = None,
+    curves_folders: Sequence[Path] | None = None,
+    rows: np.ndarray | None = None,
+) -> list[Course]:
+    """Train several weight vectors on the same batches, each as if it were alone.
+
+    Args:
+        settings, pool, scales, seed, rows: as for `pretrain`.
+        population: weights per term, of each.
+        device: of all.
+        checkpoint: where the state is kept; removed by the caller when its outputs stand.
+        until: the step to stop before.
+        start: the state that a shorter training of the same ones ended with.
+        curves_folders: where the metrics of each also go as curves, where wanted.
+    """
+    courses = []
+    for number, weights in enumerate(population):
+        loss = build_loss(settings, pool, weights, scales, seed).to(device)
+        if settings.training.compile:
+            loss.compile_encoders()
+        courses.append(Course(loss, settings.training, curves_folders[number] if curves_folders else None))
+    views = {view for course in courses for view in course.loss.views if course.loss.weights}
+    count = until * settings.training.accumulate
+
+    def batches_from(first: int) -> Iterable[Batch]:
+        return pool_batches(settings, pool, views, seed, first, count, device.type == "cuda", rows)
+
+    if views:
+        train(courses, batches_from, settings.training, checkpoint, device, until=until, start=start)
+    return courses
 
 
 def pretrain(
@@ -70,10 +126,11 @@ def pretrain(
     *,
     encoder_path: Path,
     metrics_path: Path,
+    config_path: Path | None = None,
     provenance: dict[str, Any],
-    accept_divergence: bool,
+    rows: np.ndarray | None = None,
 ) -> None:
-    """Train and write encoder.safetensors and metrics.jsonl.
+    """Train and write encoder.safetensors, metrics.jsonl and, where wanted, config.json.
 
     No term with a weight above 0 means no training: the encoder stays as it was initialised.
 
@@ -83,36 +140,57 @@ def pretrain(
         weights: per term, in [0, 1].
         scales: per term, from calibration.
         seed: of initialisation, order of clips and views.
-        encoder_path, metrics_path: outputs. A sibling resume.pt keeps the state of an interrupted training.
+        encoder_path, metrics_path, config_path: outputs. A sibling resume.pt keeps the state of an interrupted
+            training.
         provenance: the run record that the encoder carries.
-        accept_divergence: write a marked encoder when the loss diverges instead of raising.
+        rows: rows of the pool to train on; None for all.
 
     Raises:
-        Diverged: the loss is no longer finite, and that is not accepted.
+        Diverged: the loss is no longer finite.
     """
-    device = prepare_device(settings.training.device, settings.torch_threads)
-    loss = build_loss(settings, pool, weights, scales, seed).to(device)
-    checkpoint = Checkpoint(encoder_path.parent / "resume.pt", _mark(settings, pool, weights, scales, seed))
-    steps = settings.training.iterations
-    metrics: list[dict[str, Any]] = []
-    status, reason = "ok", ""
-    if loss.weights:
-        try:
-            metrics = train(
-                loss,
-                lambda first: pool_batches(settings, pool, loss, seed, first, steps, device.type == "cuda"),
-                settings.training,
-                checkpoint,
-                device,
-            )
-        except Diverged as error:
-            if not accept_divergence:
-                raise
-            status, reason = "diverged", str(error)
+    training = settings.training
+    with together(prepare_device(training.device, settings.torch_threads), training.processes) as device:
+        chosen = None if rows is None else rows.tolist()
+        mark = mark_of(settings, pool, weights, scales, seed, chosen)
+        checkpoint = Checkpoint(encoder_path.parent / "resume.pt", mark)
+        (course,) = train_population(
+            settings,
+            pool,
+            [weights],
+            scales,
+            seed,
+            device,
+            checkpoint=checkpoint,
+            until=training.iterations,
+            curves_folders=[encoder_path.parent / "tensorboard"] if training.tensorboard else None,
+            rows=rows,
+        )
+        if course.failure:
+            raise Diverged(course.failure)
+        if process() > 0:
+            return
+        loss = course.loss
+        config = encoder_config(settings, pool, loss.embedding_size("rgb"), provenance)
+        iterations = training.iterations if loss.weights else 0
+        end = {"event": "end", "status": "ok", "reason": "", "iterations": iterations}
+        with whole_file(metrics_path) as part:
+            part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in [*course.metrics, end]))
+        save_encoder(encoder_path, loss.encoders["rgb"], config)  # type: ignore[arg-type]
+        if config_path is not None:
+            write_json(config_path, config.model_dump(mode="json"))
+        checkpoint.remove()
+
+
+def encoder_config(
+    settings: PretrainSettings,
+    pool: Collection,
+    embedding_size: int,
+    provenance: dict[str, Any],
+) -> EncoderConfig:
+    """What using an encoder that was trained on a pool needs."""
     frames = pool.describe("rgb")
     mean, std = pool.statistics("rgb")
-    encoder = loss.encoders["rgb"]
-    config = EncoderConfig(
+    return EncoderConfig(
         network=settings.network,
         window=settings.window,
         frame_rate=frames["attributes"]["frame_rate"],
@@ -120,19 +198,12 @@ def pretrain(
         width=frames["item_shape"][1],
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
-        embedding_size=loss.embedding_size("rgb"),
-        status=status,
-        reason=reason,
+        embedding_size=embedding_size,
         provenance=provenance,
     )
-    end = {"event": "end", "status": status, "reason": reason, "iterations": steps if loss.weights else 0}
-    with whole_file(metrics_path) as part:
-        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in [*metrics, end]))
-    save_encoder(encoder_path, encoder, config)  # type: ignore[arg-type]
-    checkpoint.remove()
 
 
-def _mark(settings: PretrainSettings, pool: Collection, *parts: Any) -> str:
+def mark_of(settings: PretrainSettings, pool: Collection, *parts: Any) -> str:
     """What a resume checkpoint belongs to: settings, code, pool, weights, scales, seed and torch's version."""
-    content = [settings.model_dump(mode="json"), pool.index, torch.__version__, *parts]
+    content = [settings.for_result(), pool.index, torch.__version__, *parts]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline_src.settings.learning import TrainingSettings
+from pipeline_src.training.lars import Lars
 
 
 def learning_rate(step: int, iterations: int, highest: float, warmup: float) -> float:
@@ -17,15 +18,16 @@ def learning_rate(step: int, iterations: int, highest: float, warmup: float) -> 
 
 
 def build_optimiser(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW; biases and normalisation have no weight decay."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    """SGD, AdamW or LARS of what has a gradient; biases and normalisation have no weight decay."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
+    if settings.optimiser == "lars":
+        return Lars(groups, lr=settings.learning_rate, momentum=settings.momentum, trust=settings.trust)
     return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.networks.encoder import CHANNELS, Encoder, Features, build_encoder
+from pipeline_src.networks.encoder import CHANNELS, Encoder, Features, build_encoder, layer_shapes
 from pipeline_src.networks.encoder_file import EncoderConfig, load_encoder, save_encoder
-from pipeline_src.networks.heads import Decoder
+from pipeline_src.networks.heads import Decoder, unfolded
 from pipeline_src.networks.normalisation import ViewBatchNorm, ViewSizes
+from pipeline_src.networks.residual import FramesAndChanges, SmallResNet
 from pipeline_src.settings.learning import VIDEO_ENCODERS, NetworkSettings, WindowSettings
 
 SIZES = {"small_r3d": 64, "r3d_18": 512, "r2plus1d_18": 512, "r3d_50": 2048, "r2plus1d_50": 2048}
@@ -65,16 +67,27 @@ def test_evaluation_does_not_depend_on_the_batch() -> None:
         torch.testing.assert_close(encoder(x[:1])[3], whole[:1], rtol=1e-4, atol=1e-5)
 
 
-def test_layer_channels_leave_the_encoder_as_it_was() -> None:
-    encoder = build_encoder("rgb", "small_r3d", width=8)
-    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    assert encoder.layer_channels(torch.zeros(1, 3, 4, 16, 16)) == (8, 16, 32, 64)
-    assert encoder.training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+@pytest.mark.parametrize("architecture", ["small_r3d", "r3d_18", "r2plus1d_50"])
+def test_layer_shapes_are_those_of_a_real_pass(architecture: str) -> None:
+    encoder = build_encoder("flow", architecture, width=8).eval()
+    with torch.inference_mode():
+        found = [tuple(layer.shape[1:]) for layer in encoder(torch.zeros(1, 2, 8, 32, 32))]
+    assert layer_shapes("flow", architecture, 8, (8, 32, 32)) == found
 
 
-def test_a_decoder_paints_any_shape() -> None:
-    assert Decoder(16, 8, 2, (5, 9, 7))(torch.randn(3, 16, 2, 3, 3)).shape == (3, 2, 5, 9, 7)
+@pytest.mark.parametrize(
+    ("places", "shape"), [((2, 3, 3), (5, 9, 7)), ((2, 1, 1), (8, 8, 8)), ((3, 2), (17, 10)), ((2, 4, 4), (15, 10))]
+)
+def test_a_decoder_paints_any_shape(places: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    assert Decoder(16, places, 8, 2, shape)(torch.randn(3, 16, *places)).shape == (3, 2, *shape)
+
+
+def test_each_place_is_unfolded_into_its_own_neighbourhood() -> None:
+    x = torch.arange(2 * 6 * 2 * 2.0).view(2, 12, 2, 1)
+    made = unfolded(x, (2, 3))
+    assert made.shape == (2, 2, 4, 3)
+    for clip, channel, i, j, p in np.ndindex(2, 2, 2, 3, 2):
+        assert made[clip, channel, 2 * p + i, j] == x[clip, channel * 6 + i * 3 + j, p, 0]
 
 
 def config(**changed: object) -> EncoderConfig:
@@ -125,3 +138,25 @@ def test_tensors_that_do_not_fit_their_configuration_are_named(tmp_path: Path) -
     save_encoder(path, built(), config(network=NetworkSettings(video="small_r3d", width=16)))
     with pytest.raises(UserError, match=r"parts.layer1.conv1.weight has shape \(8, 8, 3, 3, 3\)"):
         load_encoder(path)
+
+
+def test_half_of_a_videos_stem_sees_what_changes_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    stem = SmallResNet(3, 8, 3).stem
+    convolution = stem[:-2]
+    moving = torch.randn(2, 3, 5, 8, 8)
+    still = moving[:, :, :1].expand_as(moving)
+    assert (convolution(still)[:, 4:] == 0).all()
+    assert (convolution(still)[:, :4] != 0).any()
+    # A constant brightness added to all frames is no change.
+    there, brighter = convolution(moving)[:, 4:], convolution(moving + 7)[:, 4:]
+    torch.testing.assert_close(there, brighter, atol=1e-4, rtol=1e-4)
+    assert there.abs().mean() > 0.1
+
+
+def test_changes_are_from_the_frame_before() -> None:
+    both = FramesAndChanges(1, 2)
+    for convolution in (both.frames, both.changes):
+        nn.init.dirac_(convolution.weight)
+    x = torch.tensor([1.0, 4.0, 9.0]).view(1, 1, 3, 1, 1)
+    assert both(x).flatten().tolist() == [1, 4, 9, 0, 3, 5]

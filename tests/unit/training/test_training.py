@@ -13,12 +13,12 @@ import torch
 
 from pipeline_src.errors import DiskFullError
 from pipeline_src.networks.encoder import build_encoder
-from pipeline_src.networks.encoder_file import EncoderConfig, read_config, save_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig, save_encoder
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.training import pretrain as module
 from pipeline_src.training.checkpoint import Checkpoint
-from pipeline_src.training.loop import Diverged, train
+from pipeline_src.training.loop import Course, Diverged, train
 from pipeline_src.training.pretrain import PretrainSettings, build_loss, pool_batches, pretrain
 from pipeline_src.training.schedule import build_optimiser, learning_rate
 
@@ -48,7 +48,6 @@ def run(
         encoder_path=folder / "encoder.safetensors",
         metrics_path=folder / "metrics.jsonl",
         provenance={},
-        accept_divergence=more.get("accept_divergence", False),
     )
     return folder
 
@@ -115,26 +114,23 @@ def test_a_diverging_loss_names_its_term(pool: Collection, tmp_path: Path, monke
     loss = build_loss(used, pool, WEIGHTS, {}, 0)
     with torch.no_grad():
         loss.terms["rgb.shuffle"].head[2].bias.fill_(float("nan"))  # type: ignore[index,operator,union-attr]
-    with pytest.raises(Diverged, match=r"loss of rgb.shuffle is not finite at iteration 0"):
-        train(
-            loss,
-            lambda first: pool_batches(used, pool, loss, 0, first, 6, False),
-            used.training,
-            Checkpoint(tmp_path / "r.pt", "x"),
-            torch.device("cpu"),
-        )
+    course = Course(loss, used.training)
+    train(
+        [course],
+        lambda first: pool_batches(used, pool, loss.views, 0, first, 6, False),
+        used.training,
+        Checkpoint(tmp_path / "r.pt", "x"),
+        torch.device("cpu"),
+    )
+    assert course.failure == "loss of rgb.shuffle is not finite at iteration 0"
 
 
-def test_a_diverged_individual_is_a_marked_result(pool: Collection, tmp_path: Path) -> None:
+def test_a_diverged_training_leaves_no_model(pool: Collection, tmp_path: Path) -> None:
     used = settings(iterations=30, optimiser="sgd", clip_gradient=1e30)
     used = used.model_copy(update={"training": used.training.model_copy(update={"learning_rate": 1e18})})
-    folder = run(tmp_path / "a", pool, used, {"rgb.reconstruct": 1.0}, accept_divergence=True)
-    config = read_config(folder / "encoder.safetensors")
-    assert config.status == "diverged"
-    assert "rgb.reconstruct" in config.reason
-    assert lines(folder)[-1]["status"] == "diverged"
-    with pytest.raises(Diverged):
-        run(tmp_path / "b", pool, used, {"rgb.reconstruct": 1.0})
+    with pytest.raises(Diverged, match=r"rgb.reconstruct is not finite"):
+        run(tmp_path / "a", pool, used, {"rgb.reconstruct": 1.0})
+    assert not (tmp_path / "a" / "encoder.safetensors").exists()
 
 
 def test_no_weights_leave_the_encoder_as_initialised_whatever_the_schedule(pool: Collection, tmp_path: Path) -> None:
@@ -150,6 +146,22 @@ def test_metrics_say_each_terms_share(pool: Collection, tmp_path: Path) -> None:
     assert first["terms"]["rgb.shuffle"]["weight"] == 0.5
     total = sum(term["scaled"] for term in first["terms"].values())
     assert first["total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_term_that_no_batch_could_feed_is_told(
+    pool: Collection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would look as if it had been trained on."""
+    used = settings(iterations=2)
+    loss = build_loss(used, pool, {"rgb.reconstruct": 1.0, "audio~rgb.embed": 1.0}, {}, 0)
+
+    def silent(first: int) -> Any:
+        for batch in pool_batches(used, pool, loss.views, 0, first, 2, False):
+            yield {**batch, "has_sound": torch.zeros_like(batch["has_sound"])}
+
+    checkpoint = Checkpoint(tmp_path / "r.pt", "x")
+    train([Course(loss, used.training)], silent, used.training, checkpoint, torch.device("cpu"))
+    assert "warning: audio~rgb.embed: no batch had clips for them" in capsys.readouterr().err
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
