@@ -18,12 +18,14 @@ class Generation:
         number: the generation, from 0.
         population: its individuals.
         dimensions: weights of an individual; a strategy sees vectors, in the order of the sorted terms.
+        start: (n, dimensions) individuals that the first generation begins with; they take its first places.
     """
 
     seed: int
     number: int
     population: int
     dimensions: int
+    start: np.ndarray | None = None
 
     def random(self, individual: int) -> np.random.Generator:
         """The random numbers of one individual: the same on every machine and in every order."""
@@ -38,16 +40,18 @@ class Scored:
         generation, individual: its number.
         values: weights in [0, 1], one per dimension.
         fitness: higher is better; None for an individual that diverged or was refused.
+        rung: of successive halving, the last that it reached.
     """
 
     generation: int
     individual: int
     values: tuple[float, ...]
     fitness: float | None
+    rung: int = 0
 
-    def order(self) -> tuple[bool, float, int, int]:
-        """Sort key: best first, ties by number, those without fitness last."""
-        return (self.fitness is None, -(self.fitness or 0.0), self.generation, self.individual)
+    def order(self) -> tuple[bool, int, float, int, int]:
+        """Sort key: best first, who got further before others, ties by number, those without fitness last."""
+        return (self.fitness is None, -self.rung, -(self.fitness or 0.0), self.generation, self.individual)
 
 
 class Strategy(Protocol):

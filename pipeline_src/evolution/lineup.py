@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.errors import UserError
-from pipeline_src.evolution.search import DECIMALS, Weights
+from pipeline_src.evolution.space import DECIMALS, Weights
 from pipeline_src.settings.transfer import LineupEntry
 
 # The last word of the seed, as in generation.PROPOSALS.
@@ -20,54 +20,50 @@ def choose_weights(
     terms: Sequence[str],
     seed: int,
     state: Mapping[str, Any] | None = None,
-    first_best: Weights | None = None,
 ) -> Weights:
     """Weights that an entry is trained with.
 
     evolved                       the best of all generations
     evolved_without_distillation  the same with every distill.* at 0
     evolved_permuted              the same values dealt to the terms at random: do their places matter?
-    best_of_first_generation      the best of generation 0, which is a random search of the population's size
+    best_of_random                the best of as many random individuals as the search tried
     random                        uniform in [0, 1], drawn from the seed and the entry's name
     uniform                       1 for every term
     single                        1 for the entry's term, 0 for the others
+    upper_bound                   the same, of a term that learns from labels
     scratch                       no terms: the network keeps its initial weights
+    pretrained                    no terms: the network comes with weights of its own
 
     Args:
         entry: the row.
         terms: names of all weights.
         seed: the run's seed.
-        state: the search's last state, for the evolved kinds.
-        first_best: weights of the best of generation 0, for best_of_first_generation.
+        state: the last state of the search, or of that by random weights for best_of_random; for the evolved kinds.
 
     Returns:
-        A weight in [0, 1] per term; {} for scratch.
+        A weight in [0, 1] per term; {} for scratch and pretrained.
 
     Raises:
         UserError: what the kind needs is missing, or belongs to other terms.
     """
     ordered = sorted(terms)
-    if entry.kind == "scratch":
+    if not entry.trained:
         return {}
     if entry.kind == "uniform":
         return dict.fromkeys(ordered, 1.0)
-    if entry.kind == "single":
+    if entry.kind in ("single", "upper_bound"):
         if entry.term not in ordered:
             raise UserError(f"lineup.{entry.name}.term: {entry.term!r} - allowed: {', '.join(ordered)}")
         return {term: float(term == entry.term) for term in ordered}
     random = np.random.default_rng([seed, zlib.crc32(entry.name.encode()), LINEUP])
     if entry.kind == "random":
         return _weights(ordered, np.round(random.random(len(ordered)), DECIMALS))
-    if entry.kind == "best_of_first_generation":
-        if first_best is None:
-            raise UserError(f"lineup.{entry.name}: kind {entry.kind} needs the table of generation 0")
-        return _same_terms(entry, ordered, first_best)
     if state is None:
         raise UserError(f"lineup.{entry.name}: kind {entry.kind} needs the search's last state")
     if state["best"] is None:
         raise UserError(
-            f"lineup.{entry.name}: no individual of the search got a fitness; the reasons are in"
-            " search/gen_*/generation.csv"
+            f"lineup.{entry.name}: no individual of the search got a fitness; the reasons are in its"
+            " gen_*/generation.csv"
         )
     evolved = _same_terms(entry, ordered, state["best"]["weights"])
     if entry.kind == "evolved_without_distillation":

@@ -2,8 +2,9 @@
 
 The state between generations is plain JSON whose size does not grow with the number of generations:
 
-    {"strategy": name, "generation": g, "terms": [...], "memory": the strategy's own,
-     "best": {"generation", "individual", "fitness", "weights": {term: weight}} or null}
+    {"strategy": name, "generation": g, "terms": [searched ones], "fixed": {term: weight},
+     "memory": the strategy's own,
+     "best": {"generation", "individual", "fitness", "rung", "weights": {term: weight}} or null}
 """
 
 import importlib
@@ -15,31 +16,30 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.evolution.generation import Generation, Scored, Strategy
-
-DECIMALS = 6
-
-Weights = dict[str, float]
+from pipeline_src.evolution.space import Space, Weights
 
 
 def propose(
     strategy: str,
     settings: dict[str, Any],
-    terms: Sequence[str],
+    space: Space,
     population: int,
     seed: int,
     generation: int,
     state: Mapping[str, Any] | None,
+    start: Sequence[Weights] = (),
 ) -> list[Weights]:
     """Weights of every individual of a generation.
 
     Args:
         strategy: a module of pipeline_src/evolution/strategies.
         settings: that module's settings, complete.
-        terms: names of the weights, in any order.
+        space: which weights vary, and how.
         population: individuals in the generation. Individual i is the same in a larger population.
         seed: the run's seed; random numbers derive from (seed, generation, individual).
         generation: from 0.
         state: what `rank` returned for the generation before; None for generation 0.
+        start: the first individuals of generation 0; those beyond the population are left out.
 
     Returns:
         Per individual, a weight in [0, 1] per term, rounded to six decimals.
@@ -47,29 +47,36 @@ def propose(
     Raises:
         UserError: the state belongs to another strategy, other terms or another generation.
     """
-    ordered = _ordered(terms)
-    _check_state(strategy, ordered, generation, state)
+    _check_state(strategy, space, generation, state)
     memory = state["memory"] if state else {}
-    asked = _load(strategy).ask(settings, memory, Generation(seed, generation, population, len(ordered)))
-    if asked.shape != (population, len(ordered)) or not ((asked >= 0) & (asked <= 1)).all():
-        raise ValueError(f"{strategy}.ask: weights {asked.shape} must be ({population}, {len(ordered)}) in [0, 1]")
-    return [dict(zip(ordered, map(float, np.round(row, DECIMALS)), strict=True)) for row in asked]
+    given = np.array([space.values(weights) for weights in start][:population]) if generation == 0 else np.empty(0)
+    dimensions = len(space.searched)
+    asked = _load(strategy).ask(
+        settings, memory, Generation(seed, generation, population, dimensions, given if len(given) else None)
+    )
+    if asked.shape != (population, dimensions) or not ((asked >= 0) & (asked <= 1)).all():
+        raise ValueError(f"{strategy}.ask: weights {asked.shape} must be ({population}, {dimensions}) in [0, 1]")
+    asked[: len(given)] = given.reshape(-1, dimensions)
+    return [space.weights(row) for row in asked]
 
 
 def rank(
     strategy: str,
     settings: dict[str, Any],
+    space: Space,
     population: Sequence[Weights],
     fitness: Sequence[float | None],
     generation: int,
     state: Mapping[str, Any] | None,
+    rungs: Sequence[int] | None = None,
 ) -> tuple[list[int], dict[str, Any]]:
     """Sort a generation and update the state of the search.
 
     Args:
-        strategy, settings, generation, state: as for `propose`.
+        strategy, settings, space, generation, state: as for `propose`.
         population: what `propose` returned.
         fitness: per individual, higher is better; None (or NaN, infinite) for one that failed.
+        rungs: per individual, the last rung of successive halving that it reached; whose is higher ranks before.
 
     Returns:
         Individuals' numbers, best first (ties by number, failed ones last), and the new state.
@@ -77,12 +84,13 @@ def rank(
     Raises:
         UserError: the state belongs to another strategy, other terms or another generation.
     """
-    ordered = _ordered(population[0])
-    _check_state(strategy, ordered, generation, state)
+    _check_state(strategy, space, generation, state)
     scored = sorted(
         (
-            Scored(generation, number, tuple(weights[term] for term in ordered), _finite(value))
-            for number, (weights, value) in enumerate(zip(population, fitness, strict=True))
+            Scored(generation, number, space.values(weights), _finite(value), rung)
+            for number, (weights, value, rung) in enumerate(
+                zip(population, fitness, rungs or [0] * len(population), strict=True)
+            )
         ),
         key=Scored.order,
     )
@@ -90,27 +98,22 @@ def rank(
     best = state["best"] if state else None
     leader = scored[0]
     # A later individual must be strictly better: of equals the first found stays.
-    if leader.fitness is not None and (best is None or leader.fitness > best["fitness"]):
+    if leader.fitness is not None and (best is None or (leader.rung, leader.fitness) > (best["rung"], best["fitness"])):
         best = {
             "generation": generation,
             "individual": leader.individual,
             "fitness": leader.fitness,
-            "weights": dict(zip(ordered, leader.values, strict=True)),
+            "rung": leader.rung,
+            "weights": dict(population[leader.individual]),
         }
     return [individual.individual for individual in scored], {
         "strategy": strategy,
         "generation": generation,
-        "terms": ordered,
+        "terms": list(space.searched),
+        "fixed": dict(space.fixed),
         "memory": _load(strategy).tell(settings, memory, scored),
         "best": best,
     }
-
-
-def _ordered(terms: Sequence[str] | Mapping[str, float]) -> list[str]:
-    ordered = sorted(terms)
-    if not ordered or len(set(ordered)) != len(ordered):
-        raise UserError(f"terms: {', '.join(ordered) or 'none'} - allowed: at least one name, each once")
-    return ordered
 
 
 def _finite(value: float | None) -> float | None:
@@ -121,7 +124,7 @@ def _load(strategy: str) -> Strategy:
     return cast(Strategy, importlib.import_module(f"pipeline_src.evolution.strategies.{strategy}"))
 
 
-def _check_state(strategy: str, terms: list[str], generation: int, state: Mapping[str, Any] | None) -> None:
+def _check_state(strategy: str, space: Space, generation: int, state: Mapping[str, Any] | None) -> None:
     if state is None:
         if generation:
             raise UserError(f"generation: {generation} - allowed: 0 without the state of the generation before")
@@ -129,10 +132,12 @@ def _check_state(strategy: str, terms: list[str], generation: int, state: Mappin
     again = "delete this run's search folder or choose another run name"
     if state["strategy"] != strategy:
         raise UserError(f"search.strategy: {strategy!r} - the search so far used {state['strategy']!r}; {again}")
-    if state["terms"] != terms:
-        added = sorted(set(terms) - set(state["terms"]))
-        removed = sorted(set(state["terms"]) - set(terms))
+    if state["terms"] != list(space.searched):
+        added = sorted(set(space.searched) - set(state["terms"]))
+        removed = sorted(set(state["terms"]) - set(space.searched))
         changes = [f"{word} {', '.join(names)}" for word, names in (("added", added), ("removed", removed)) if names]
-        raise UserError(f"loss.terms: {'; '.join(changes)} since the search so far - allowed: the same terms; {again}")
+        raise UserError(
+            f"searched terms: {'; '.join(changes)} since the search so far - allowed: the same terms; {again}"
+        )
     if state["generation"] != generation - 1:
         raise UserError(f"generation: {generation} - allowed: {state['generation'] + 1}, which follows the given state")

@@ -30,6 +30,12 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return wide / np.where(lengths > 0, lengths, 1.0)
 
 
+def normalised(vectors: np.ndarray, how: str) -> np.ndarray:
+    """Vectors (N, D) as float64: `unit` of length 1, `centred` the same around their mean, `none` as they are."""
+    wide = np.asarray(vectors, np.float64)
+    return wide if how == "none" else unit_rows(wide - wide.mean(0) if how == "centred" else wide)
+
+
 def halves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows 0..count-1 dealt to two disjoint random parts of count // 2 and the rest, each sorted."""
     order = np.random.default_rng([seed, count, 3]).permutation(count)

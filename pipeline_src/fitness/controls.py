@@ -1,12 +1,9 @@
-"""Fitness of features that know nothing, to stand beside every search: what they reach means nothing."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Features that know no content, to stand beside every search: a fitness that they reach means nothing."""
 
 import numpy as np
 
-from pipeline_src.fitness.score import score
-from pipeline_src.settings.search import FitnessSettings
+from pipeline_src.embedding.pixels import pixel_features
+from pipeline_src.shards.index import Collection
 
 
 def control_features(clips: int, dimensions: int, seed: int) -> dict[str, np.ndarray]:
@@ -21,28 +18,26 @@ def control_features(clips: int, dimensions: int, seed: int) -> dict[str, np.nda
     return {"constant": constant.astype(np.float32), "gaussian": gaussian.astype(np.float32)}
 
 
-def score_controls(
-    settings: FitnessSettings,
-    seed: int,
-    *,
-    clips: int,
-    dimensions: int,
-    features: Mapping[str, np.ndarray] | None = None,
-) -> list[dict[str, Any]]:
-    """Fitness of the controls under the search's own settings; only the Zipf measure, which needs no labels.
+def measured_features(collection: Collection, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of clips that need no network.
+
+    raw_pixels  means, deviations and changes over time of a coarse picture, (clips, 576)
+    nuisance    what differs between recordings rather than contents: length, brightness, contrast, loudness, each
+                standardised over the clips, (clips, 4); loudness is 0 where no clip has sound
 
     Args:
-        settings: the search's.
-        seed: as for `score`.
-        clips, dimensions: shape of the features made here; that of the individuals' embeddings.
-        features: further ones by name, (N, D) each: raw pixel means, embeddings of an untrained network.
-
-    Returns:
-        One row per control: `control`, then the content of a fitness.json.
-
-    Raises:
-        UserError: as `score`.
+        collection: the clips; its spectrograms are read where it has them.
+        rows: rows of collection.clips.
     """
-    unlabelled = settings.model_copy(update={"measure": "zipf"})
-    controls = {**control_features(clips, dimensions, seed), **(features or {})}
-    return [{"control": name, **score(values, unlabelled, seed)} for name, values in controls.items()]
+    clips = collection.clips.iloc[rows].reset_index(drop=True)
+    pixels = pixel_features(collection, clips)
+    mean = pixels[:, : pixels.shape[1] // 3]
+    loudness = np.zeros(len(clips))
+    if "audio" in collection.index["modalities"]:
+        readers = {shard: collection.reader("audio", shard) for shard in clips["shard"].unique()}
+        for place, (shard, row, sound) in enumerate(zip(clips["shard"], clips["row"], clips["has_sound"], strict=True)):
+            loudness[place] = readers[shard].read(int(row)).astype(np.float64).mean() if sound else 0.0
+    columns = np.stack([clips["frames"].to_numpy(np.float64), mean.mean(1), mean.std(1), loudness], axis=1)
+    spread = columns.std(0)
+    nuisance = (columns - columns.mean(0)) / np.where(spread > 1e-9, spread, np.inf)
+    return {"raw_pixels": pixels, "nuisance": nuisance}

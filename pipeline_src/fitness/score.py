@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline_src.errors import UserError
 from pipeline_src.fitness.agreement import agreement
-from pipeline_src.fitness.clusters import fit_centroids, halves, nearest, unit_rows
+from pipeline_src.fitness.clusters import fit_centroids, halves, nearest, normalised, unit_rows
 from pipeline_src.fitness.guards import effective_rank, stability
 from pipeline_src.fitness.zipf import estimate_noise, zipf_divergence
 from pipeline_src.settings.search import FitnessSettings
@@ -19,7 +19,7 @@ def score(
     weak_embeddings: np.ndarray | None = None,
     weak_labels: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Judge embeddings; all measures and guards see them scaled to length 1.
+    """Judge embeddings. The effective rank and the weak measure see them scaled to length 1.
 
     k-means is fitted on a random half of the clips, and the proportions come from the other half.
 
@@ -27,7 +27,7 @@ def score(
         embeddings: (N, D) of pool clips.
         settings: measure, its parameters and the guards' floors.
         seed: halves and k-means starts derive from it.
-        weak_embeddings: (M, D) of labelled training clips; needed for measure weak, else reported if given.
+        weak_embeddings: (M, D) of labelled training clips; needed for measures weak and mix, else reported if given.
         weak_labels: (M,) their classes.
 
     Returns:
@@ -38,15 +38,14 @@ def score(
         UserError: too few clips for the clusters or for the accepted noise, or a single class.
     """
     count = len(embeddings)
-    _check_counts(count, settings)
+    check_counts(count, settings)
     _check_weak(weak_embeddings, weak_labels)
     broken = _not_finite(embeddings) + (_not_finite(weak_embeddings) if weak_embeddings is not None else 0)
     if broken:
         total = count + (len(weak_embeddings) if weak_embeddings is not None else 0)
         return diverged(f"{broken} of {total} embeddings are not finite", settings, count)
     result = _result(settings, count)
-    vectors = unit_rows(embeddings)
-    rank = effective_rank(vectors)
+    rank = effective_rank(unit_rows(embeddings))
     result["effective_rank"] = round(rank, 6)
     if rank == 0 or rank < settings.min_effective_rank:
         result["status"] = "collapsed"
@@ -55,27 +54,34 @@ def score(
         )
         return result
     zipf = settings.zipf
+    vectors = normalised(embeddings, zipf.normalise)
     first, second = halves(count, seed)
     fitted, control = (fit_centroids(vectors[half], zipf.clusters, seed) for half in (first, second))
     result["zipf"] = zipf_divergence(vectors[second], fitted, exponent=zipf.exponent, temperature=zipf.temperature)
     if weak_embeddings is not None and weak_labels is not None:
         result["weak"] = _weak(weak_embeddings, weak_labels, seed)
     result["stability"] = round(stability(vectors, fitted, control), 6)
-    if result["stability"] < settings.min_stability:
+    # The index of clusters that agree less than by chance is below 0; a floor of 0 is none.
+    if result["stability"] < settings.min_stability and settings.min_stability > 0:
         result["status"] = "unstable"
         result["reason"] = (
             f"clusters of the two halves agree by {result['stability']:.3g}, below fitness.min_stability"
             f" {settings.min_stability:g}"
         )
         return result
-    if settings.measure == "weak":
-        if result["weak"] is None or settings.weak is None:
-            raise ValueError("measure weak needs weak_embeddings and weak_labels")
-        result["fitness"] = result["weak"][settings.weak.measure]
-    else:
-        result["fitness"] = -result["zipf"]["kl"]
+    result["fitness"] = _fitness(result, settings)
     result["status"] = "ok"
     return result
+
+
+def _fitness(result: dict[str, Any], settings: FitnessSettings) -> float:
+    zipf = -float(result["zipf"]["kl"])
+    if settings.measure == "zipf":
+        return zipf
+    if result["weak"] is None or settings.weak is None:
+        raise ValueError(f"measure {settings.measure} needs weak_embeddings and weak_labels")
+    weak = float(result["weak"][settings.weak.measure])
+    return weak if settings.measure == "weak" else round(settings.mix.zipf * zipf + settings.mix.weak * weak, 6)
 
 
 def diverged(reason: str, settings: FitnessSettings, clips: int = 0) -> dict[str, Any]:
@@ -108,7 +114,12 @@ def _not_finite(vectors: np.ndarray) -> int:
     return int((~np.isfinite(vectors)).any(axis=1).sum())
 
 
-def _check_counts(count: int, settings: FitnessSettings) -> None:
+def check_counts(count: int, settings: FitnessSettings) -> None:
+    """Whether so many clips suffice for the fitness.
+
+    Raises:
+        UserError: too few for the clusters or for the accepted noise.
+    """
     clusters, limit = settings.zipf.clusters, settings.zipf.max_noise
     if clusters > count // 2:
         raise UserError(
@@ -116,7 +127,7 @@ def _check_counts(count: int, settings: FitnessSettings) -> None:
             " embedded; lower it or add clips to the pool"
         )
     noise = estimate_noise(clusters, count - count // 2)
-    if settings.measure == "zipf" and noise > limit:
+    if settings.measure != "weak" and noise > limit:
         raise UserError(
             f"fitness.zipf.max_noise: {limit:g} - the estimate's noise is {noise:.3g} with"
             f" {clusters} clusters and {count} clips; add clips to the pool, lower fitness.zipf.clusters or"

@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from pipeline_src.evolution.lineup import choose_weights
-from pipeline_src.evolution.tables import best_weights
 from pipeline_src.files import read_json, write_json
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.transfer import LineupEntry
@@ -21,14 +20,12 @@ class StageSettings(Settings):
 def main() -> None:
     """Parse, choose, write."""
     arguments = parser(__doc__)
-    arguments.add_argument("--state", help="state.json of the last generation, for the evolved kinds")
-    arguments.add_argument("--first", help="generation.csv of generation 0, for best_of_first_generation")
+    arguments.add_argument("--state", help="state.json of the last generation, for what a search found")
     arguments.add_argument("--out", required=True, help="weights.json to write")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     state = read_json(given.state) if given.state else None
-    first_best = best_weights(given.first) if given.first else None
-    write_json(given.out, choose_weights(settings.entry, settings.terms, settings.seed, state, first_best))
+    write_json(given.out, choose_weights(settings.entry, settings.terms, settings.seed, state))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Propose the weights of one generation: population.csv, and weights.json for every individual."""
-
-from pathlib import Path
+"""Propose the weights of one generation: population.csv."""
 
 from pydantic import Field
 
 from pipeline_src.evolution.search import propose
+from pipeline_src.evolution.start import first_individuals, space_of
 from pipeline_src.evolution.tables import population_table
-from pipeline_src.files import read_json, whole_file, write_json
+from pipeline_src.files import read_json, whole_file
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.search import StrategySettings
 from pipeline_src.stages.command import parser, run, settings_from
@@ -25,22 +24,23 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--generation", type=int, required=True, help="number of the generation, from 0")
     arguments.add_argument("--state", help="state.json of the generation before; none for generation 0")
+    arguments.add_argument("--start", help="table of an earlier search that generation 0 begins with")
     arguments.add_argument("--population", required=True, help="population.csv to write")
-    arguments.add_argument("--folder", type=Path, required=True, help="generation's folder: ind_000/weights.json ...")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     search = settings.search
+    state = read_json(given.state) if given.state else None
+    start = first_individuals(search, settings.terms, given.start)
     population = propose(
         search.strategy,
         search.settings,
-        settings.terms,
+        space_of(search, settings.terms, state["fixed"] if state else start[0] if start else None),
         search.population,
         settings.seed,
         given.generation,
-        read_json(given.state) if given.state else None,
+        state,
+        start,
     )
-    for individual, weights in enumerate(population):
-        write_json(given.folder / f"ind_{individual:03d}" / "weights.json", weights)
     with whole_file(given.population) as part:
         population_table(population).to_csv(part, index=False, lineterminator="\n")
 

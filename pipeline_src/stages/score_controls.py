@@ -1,4 +1,4 @@
-"""Fitness of what nobody trained: an untrained network, raw pixels, constant and random vectors."""
+"""Fitness of what nobody searched for: uniform weights, each term alone, an untrained network, pixels, no content."""
 
 import tempfile
 from pathlib import Path
@@ -7,34 +7,39 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.embedding.embed import embed_clips
+from pipeline_src.evolution.controls import control_weights
+from pipeline_src.evolution.trials import Trials, read_trials
 from pipeline_src.files import write_json
-from pipeline_src.fitness.controls import control_features
+from pipeline_src.fitness.controls import control_features, measured_features
 from pipeline_src.fitness.score import score
 from pipeline_src.fitness.subsets import pool_rows, weak_rows
 from pipeline_src.networks.encoder_file import load_encoder
-from pipeline_src.settings.search import FitnessSettings
+from pipeline_src.settings.search import FitnessSettings, TrialSettings
 from pipeline_src.shards.index import Collection
-from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.stages.command import add_machine, parser, run, settings_from
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.pretrain import PretrainSettings, pretrain
-from pipeline_src.transfer.baselines import pixel_features
 
 
 class StageSettings(PretrainSettings):
     """This stage's settings."""
 
     fitness: FitnessSettings
+    trials: TrialSettings
+    alone: tuple[str, ...]
     seed: int
 
 
 def main() -> None:
     """Parse, load, score, write."""
     arguments = parser(__doc__)
+    add_machine(arguments)
     arguments.add_argument("--pool", type=Path, required=True, help="index.json of the pool")
     arguments.add_argument("--weak", type=Path, help="index.json of the labelled collection of the weak fitness")
+    arguments.add_argument("--tried", type=Path, required=True, help="folder of the trials of controls")
     arguments.add_argument("--out", type=Path, required=True, help="controls.json to write")
     given = arguments.parse_args()
-    settings = settings_from(given.settings, StageSettings)
+    settings = settings_from(given.settings, StageSettings, given.machine)
     pool = Collection.open(given.pool)
     weak = Collection.open(given.weak) if given.weak else None
     features = {"pool": _features(pool, pool_rows(pool, settings.fitness.clips, settings.seed), settings, pool)}
@@ -49,7 +54,15 @@ def main() -> None:
         )
         for name, vectors in features["pool"].items()
     }
-    write_json(given.out, {"controls": controls})
+    write_json(given.out, {"controls": {**_tried(given.tried, settings), **controls}})
+
+
+def _tried(folder: Path, settings: StageSettings) -> dict[str, dict[str, Any]]:
+    """The results of the controls that are weights, by name; of several seeds their means, and the spread."""
+    names = list(control_weights(settings.loss.terms, settings.alone))
+    trials = read_trials(folder, Trials(len(names), **settings.trials.model_dump()), 0)
+    found = {names[one.individual]: {**one.result, "fitness": one.fitness, "spread": one.spread} for one in trials}
+    return {name: found[name] for name in names}
 
 
 def _features(
@@ -59,7 +72,7 @@ def _features(
     untrained = _untrained(collection, rows, settings, pool)
     return {
         "untrained": untrained,
-        "raw_pixels": pixel_features(collection, collection.clips.iloc[rows].reset_index(drop=True)),
+        **measured_features(collection, rows),
         **control_features(len(rows), untrained.shape[1], settings.seed),
     }
 
@@ -78,7 +91,6 @@ def _untrained(collection: Collection, rows: np.ndarray, settings: StageSettings
             encoder_path=path,
             metrics_path=Path(folder) / "metrics.jsonl",
             provenance=nothing,
-            accept_divergence=False,
         )
         encoder, config = load_encoder(path)
     return embed_clips(encoder, config, collection, rows, settings.fitness.embed, device)

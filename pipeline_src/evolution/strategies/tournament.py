@@ -1,8 +1,12 @@
 """Tournament evolution: weights start uniform; then a top individual is picked and one value is changed.
 
 After Piergiovanni, Angelova and Ryoo, "Evolving Losses for Unlabeled Video Representation Learning". The top
-individuals are an archive of the best of all generations. The parent is the best of a few that are drawn from
+individuals are an archive of the best of the last generations. The parent is the best of a few that are drawn from
 it: few drawn explore, many drawn exploit. The changed value is drawn anew from [0, 1].
+
+Fitness is noisy. Were parents to stay as long as they are not beaten, those with lucky noise would stay longest; so
+they leave with their generation, as in Real et al. 2019, Regularized Evolution for Image Classifier Architecture
+Search. Changing more values than the paper's one helps where few of many weights matter and the search is short.
 """
 
 from typing import Any
@@ -16,7 +20,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "default": 8,
         "minimum": 1,
         "maximum": 1000,
-        "help": "how many of the best individuals of all generations may become parents",
+        "help": "how many of the best individuals may become parents",
+    },
+    "lifetime": {
+        "default": 3,
+        "minimum": 1,
+        "maximum": 1000,
+        "help": "for how many generations an individual may be a parent",
     },
     "tournament_size": {
         "default": 3,
@@ -24,12 +34,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "maximum": 1000,
         "help": "individuals drawn from the archive, of which the best becomes the parent",
     },
+    "changes": {
+        "default": 1,
+        "minimum": 1,
+        "maximum": 1000,
+        "help": "a child differs from its parent in at most this many weights",
+    },
 }
 
 
 def ask(settings: dict[str, Any], memory: dict[str, Any], generation: Generation) -> np.ndarray:
     """Children of the archive, shape (population, dimensions); uniform while nothing has succeeded."""
-    archive = memory.get("archive", [])
+    archive = [row["values"] for row in memory.get("archive", [])][: settings["archive"]]
+    if generation.start is not None:
+        archive = list(generation.start)
     proposed = np.empty((generation.population, generation.dimensions))
     for number in range(generation.population):
         random = generation.random(number)
@@ -37,20 +55,22 @@ def ask(settings: dict[str, Any], memory: dict[str, Any], generation: Generation
             proposed[number] = random.random(generation.dimensions)
             continue
         drawn = random.choice(len(archive), size=min(settings["tournament_size"], len(archive)), replace=False)
-        proposed[number] = archive[drawn.min()]["values"]  # the archive is sorted, best first
-        changed = random.integers(generation.dimensions)
-        proposed[number, changed] = random.random()
+        proposed[number] = archive[drawn.min()]  # the archive is sorted, best first
+        changes = 1 + random.integers(min(settings["changes"], generation.dimensions))
+        changed = random.choice(generation.dimensions, size=changes, replace=False)
+        proposed[number, changed] = random.random(changes)
     return proposed
 
 
 def tell(settings: dict[str, Any], memory: dict[str, Any], scored: list[Scored]) -> dict[str, Any]:
-    """The best of the archive and the new generation; individuals without fitness never enter."""
+    """The best of each of the last generations, best first; individuals without fitness never enter."""
     known = [
-        Scored(row["generation"], row["individual"], tuple(row["values"]), row["fitness"])
+        Scored(row["generation"], row["individual"], tuple(row["values"]), row["fitness"], row["rung"])
         for row in memory.get("archive", [])
     ]
-    new = [individual for individual in scored if individual.fitness is not None]
-    best = sorted([*known, *new], key=Scored.order)[: settings["archive"]]
+    new = [individual for individual in scored if individual.fitness is not None][: settings["archive"]]
+    last = sorted({individual.generation for individual in [*known, *new]})[-settings["lifetime"] :]
+    kept = sorted((individual for individual in [*known, *new] if individual.generation in last), key=Scored.order)
     return {
         "archive": [
             {
@@ -58,7 +78,8 @@ def tell(settings: dict[str, Any], memory: dict[str, Any], scored: list[Scored])
                 "individual": s.individual,
                 "values": list(s.values),
                 "fitness": s.fitness,
+                "rung": s.rung,
             }
-            for s in best
+            for s in kept
         ]
     }

@@ -62,12 +62,7 @@ def test_uniform_single_and_scratch():
         choose_weights(entry("single", term="x"), TERMS, 0)
 
 
-def test_best_of_first_generation_takes_the_table():
-    """The random-search row must be the one with the best fitness among the first generation."""
-    assert choose_weights(entry("best_of_first_generation"), TERMS, 0, first_best=WEIGHTS) == WEIGHTS
-
-
-@pytest.mark.parametrize("kind", ["evolved", "evolved_permuted", "evolved_without_distillation"])
+@pytest.mark.parametrize("kind", ["evolved", "evolved_permuted", "evolved_without_distillation", "best_of_random"])
 def test_missing_failed_or_foreign_search_is_told(kind):
     """Else a run goes on with weights that no search has found."""
     with pytest.raises(UserError, match="needs the search's last state"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline_src.errors import UserError
-from pipeline_src.fitness.controls import score_controls
+from pipeline_src.fitness.controls import control_features
 from pipeline_src.fitness.score import diverged, score
 from pipeline_src.settings.search import FitnessSettings
 
@@ -135,9 +135,56 @@ def test_weak_measure_of_one_class_or_without_finite_vectors():
 
 
 def test_controls_without_content_never_pass():
-    """Else a fitness does not distinguish a network from noise; pixel features are judged as given."""
-    pixels = blobs(ZIPF, dimensions=6)[0]
-    rows = score_controls(SETTINGS, 0, clips=312, dimensions=32, features={"raw pixels": pixels})
-    assert [row["control"] for row in rows] == ["constant", "gaussian", "raw pixels"]
-    assert [row["status"] for row in rows] == ["collapsed", "unstable", "ok"]
-    assert rows[2]["fitness"] == score(pixels, SETTINGS, 0)["fitness"]
+    """Else a fitness does not distinguish a network from noise."""
+    found = {name: score(values, SETTINGS, 0) for name, values in control_features(312, 32, 0).items()}
+    assert {name: one["status"] for name, one in found.items()} == {"constant": "collapsed", "gaussian": "unstable"}
+
+
+def test_mixed_fitness_is_the_weighted_sum_of_both_measures():
+    """Else a search by both is one by something else."""
+    vectors, labels = blobs(ZIPF)
+    mixed = FitnessSettings.model_validate(
+        {
+            "measure": "mix",
+            "mix": {"zipf": 2, "weak": 0.25},
+            "zipf": {"clusters": CLUSTERS},
+            "weak": {"collection": "c"},
+        }
+    )
+    random = np.random.default_rng(0)
+    found = score(vectors, mixed, 0, vectors, random.permutation(labels))
+    assert 0 < found["weak"]["nmi"] < 0.2
+    assert found["fitness"] == pytest.approx(-2 * found["zipf"]["kl"] + 0.25 * found["weak"]["nmi"], abs=1e-6)
+    assert score(vectors, mixed, 0, vectors, labels)["fitness"] > found["fitness"] + 0.2
+    with pytest.raises(ValueError, match="measure mix needs weak_embeddings"):
+        score(vectors, mixed, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"measure": "mix"}, "weak: missing; measure mix needs"),
+        ({"measure": "mix", "weak": {"collection": "c"}, "mix": {"zipf": 0, "weak": 0}}, "at least one above 0"),
+        ({"zipf": {"normalise": "l2"}}, "zipf.normalise"),
+    ],
+)
+def test_settings_of_a_fitness_that_cannot_be_are_told(given, told):
+    with pytest.raises(ValueError, match=told):
+        FitnessSettings.model_validate(given)
+
+
+def test_distances_are_taken_as_the_normalisation_says():
+    """Checked through a shift, which only `centred` removes, and a factor, which only `none` keeps."""
+    vectors, _ = blobs(ZIPF, spread=0.3)
+
+    def kl(values, how):
+        zipf = SETTINGS.zipf.model_copy(update={"normalise": how})
+        loose = SETTINGS.model_copy(update={"zipf": zipf, "min_stability": 0.0})
+        return score(values, loose, 0)["zipf"]["kl"]
+
+    shift = np.full(vectors.shape[1], 5.0, np.float32)
+    assert kl(vectors + shift, "centred") == pytest.approx(kl(vectors, "centred"), abs=1e-4)
+    assert abs(kl(vectors + shift, "unit") - kl(vectors, "unit")) > 0.05
+    assert kl(3 * vectors, "unit") == pytest.approx(kl(vectors, "unit"), abs=1e-5)
+    assert abs(kl(0.1 * vectors, "none") - kl(vectors, "none")) > 0.05
+    assert kl(vectors + shift, "none") == pytest.approx(kl(vectors, "none"), abs=1e-4)
