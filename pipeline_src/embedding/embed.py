@@ -20,30 +20,26 @@ from pipeline_src.settings.learning import WindowSettings
 from pipeline_src.shards.index import Collection
 
 
-class EvaluationWindows(Dataset[np.ndarray]):
-    """Centre-cropped windows spread evenly over clips; item i is window i % windows of clip rows[i // windows].
+class TimedWindows(Dataset[np.ndarray]):
+    """Centre-cropped windows of given frames.
 
     Args:
         collection: the clips.
-        window: length, crop and padding.
-        rows: rows of the collection's clips.
-        windows: windows a clip.
+        window: crop and padding.
+        rows: (M,) row of the collection's clips, of each window.
+        times: (M, T) frame numbers of each window.
     """
 
-    def __init__(self, collection: Collection, window: WindowSettings, rows: np.ndarray, windows: int) -> None:
+    def __init__(self, collection: Collection, window: WindowSettings, rows: np.ndarray, times: np.ndarray) -> None:
         self._reader = ClipReader(collection, window)
-        self._window, self._rows, self._windows = window, rows, windows
+        self._corner = ((self._reader.height - window.crop) // 2, (self._reader.width - window.crop) // 2)
+        self._rows, self._times = rows, times
 
     def __len__(self) -> int:
-        return len(self._rows) * self._windows
+        return len(self._rows)
 
     def __getitem__(self, item: int) -> np.ndarray:
-        clip = int(self._rows[item // self._windows])
-        starts = even_starts(self._reader.lengths[clip], self._window.frames, self._windows)
-        crop = self._window.crop
-        corner = ((self._reader.height - crop) // 2, (self._reader.width - crop) // 2)
-        start = starts[item % self._windows]
-        return self._reader.read("rgb", clip, start, self._window.frames, corner, mirrored=False)
+        return self._reader.read("rgb", int(self._rows[item]), self._times[item], self._corner, mirrored=False)
 
 
 def embed_clips(
@@ -60,17 +56,34 @@ def embed_clips(
         UserError: the encoder was trained with other frames than the collection has.
     """
     require_same_frames(config, collection)
-    windows = EvaluationWindows(collection, config.window, rows, settings.windows)
-    loader: DataLoader[np.ndarray] = DataLoader(windows, batch_size=settings.batch_size)
+    windows = even_windows(collection, config.window, rows, settings.windows)
+    return (
+        embed_windows(encoder, config, windows, settings.batch_size, device)
+        .reshape(len(rows), settings.windows, -1)
+        .mean(1)
+    )
+
+
+def even_windows(collection: Collection, window: WindowSettings, rows: np.ndarray, count: int) -> TimedWindows:
+    """Windows spread evenly over clips: item i is window i % count of clip rows[i // count]."""
+    lengths = collection.clips["frames"].to_numpy(np.int64)
+    starts = np.array([even_starts(int(lengths[row]), window.frames, count) for row in rows]).reshape(-1, 1)
+    return TimedWindows(collection, window, np.repeat(rows, count), starts + np.arange(window.frames))
+
+
+def embed_windows(
+    encoder: Encoder, config: EncoderConfig, windows: Dataset[np.ndarray], batch_size: int, device: torch.device
+) -> np.ndarray:
+    """Embeddings (windows, embedding_size), float32."""
+    loader: DataLoader[np.ndarray] = DataLoader(windows, batch_size=batch_size)
     statistics = {"rgb": (list(config.mean), list(config.std))}
     encoder = encoder.to(device).eval()
     parts = []
     with torch.inference_mode():
         for stored in tqdm(loader, unit="batch", mininterval=5, file=sys.stderr):
             layers = encoder(normalise(stored.to(device), "rgb", statistics))
-            parts.append(Features(layers).embedding.float().cpu().numpy())
-    vectors = np.concatenate(parts)
-    return vectors.reshape(len(rows), settings.windows, -1).mean(1)
+            parts.append(Features(layers).pooled.float().cpu().numpy())
+    return np.concatenate(parts)
 
 
 def require_same_frames(config: EncoderConfig, collection: Collection) -> None:

@@ -1,39 +1,95 @@
-"""Collect all transfer results of a run into one table."""
+"""Collect all transfer results of a run into tables."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from pipeline_src.files import read_json, whole_file
 from pipeline_src.settings.base import Settings
-from pipeline_src.settings.transfer import LineupEntry
+from pipeline_src.settings.transfer import FewerLabelsSettings, LineupEntry, ProbeSettings
+from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
-from pipeline_src.transfer.results import METHODS, collect
+from pipeline_src.transfer.baselines import FRAME_COUNT, RAW_PIXELS
+from pipeline_src.transfer.paired import Answers, answers_of, paired_table
+from pipeline_src.transfer.results import METHODS, collect, fewer_labels_table, probe_table, recall_table
+from pipeline_src.transfer.split import split_clips
 
 
 class StageSettings(Settings):
-    """What the table depends on: which results there are, and kinds and order of its rows."""
+    """What the tables depend on: which results there are, and kinds and order of their rows."""
 
     lineup: tuple[LineupEntry, ...]
     seeds: tuple[int, ...]
     splits: tuple[tuple[str, int], ...]
+    fewer_labels: FewerLabelsSettings
+    probes: ProbeSettings
+    seed: int
 
 
 def main() -> None:
     """Parse, collect, write."""
     arguments = parser(__doc__)
     arguments.add_argument("--folder", type=Path, required=True, help="results/{run}/transfer")
-    arguments.add_argument("--out", required=True, help="CSV to write")
+    arguments.add_argument("--index", action="append", type=Path, default=[], help="index.json of a labelled set")
+    arguments.add_argument("--results", required=True, help="CSV to write: top-1 of everything")
+    arguments.add_argument("--retrieval", required=True, help="CSV to write: recall at k")
+    arguments.add_argument("--fewer-labels", required=True, help="CSV to write: top-1 from a part of the labels")
+    arguments.add_argument("--probes", required=True, help="CSV to write: what embeddings tell about time")
+    arguments.add_argument("--paired", required=True, help="CSV to write: entries against each other")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
-    names = []
+    main_results = list(_read(given.folder, settings, [f"{method}.json" for method in METHODS], baselines=True))
+    names = ["fewer_labels.json"] if settings.fewer_labels.linear else []
+    names += [f"finetune_{labels}.json" for labels in settings.fewer_labels.finetune]
+    order = [*(entry.name for entry in settings.lineup), FRAME_COUNT, RAW_PIXELS]
+    tables = {
+        given.results: collect(main_results, settings.lineup),
+        given.retrieval: recall_table(_single(main_results)),
+        given.fewer_labels: fewer_labels_table(_read(given.folder, settings, names, baselines=False)),
+        given.probes: probe_table(
+            _read(given.folder, settings, ["probes.json"] if settings.probes.names else [], baselines=False)
+        ),
+        given.paired: paired_table(_answers(main_results, given.index), order, settings.seed),
+    }
+    for path, table in tables.items():
+        with whole_file(path) as part:
+            table.to_csv(part, index=False, lineterminator="\n")
+
+
+def _read(
+    folder: Path, settings: StageSettings, names: list[str], *, baselines: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
     for collection, split in settings.splits:
-        folder = given.folder / collection / f"split_{split}"
-        names.append(folder / "baselines.json")
-        for entry in settings.lineup:
-            for seed in settings.seeds:
-                names.extend(folder / entry.name / f"seed_{seed}" / f"{method}.json" for method in METHODS)
-    table = collect([(str(name), read_json(name)) for name in names], settings.lineup)
-    with whole_file(given.out) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+        own = folder / collection / f"split_{split}"
+        paths = [own / "baselines.json"] if baselines else []
+        paths += [
+            own / entry.name / f"seed_{seed}" / name
+            for entry in settings.lineup
+            for seed in settings.seeds
+            for name in names
+        ]
+        for path in paths:
+            yield str(path), read_json(path)
+
+
+def _single(files: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each result by itself, those of baselines too."""
+    for path, content in files:
+        for found in content.get("results", [content]):
+            yield path, found
+
+
+def _answers(files: list[tuple[str, dict[str, Any]]], indices: list[Path]) -> Iterator[Answers]:
+    collections = {path.parent.name: Collection.open(path) for path in indices}
+    tests: dict[tuple[str, int], pd.DataFrame] = {}
+    for _, found in _single(files):
+        key = (found["collection"], found["split"])
+        if key not in tests:
+            clips = split_clips(collections[key[0]], key[1])
+            tests[key] = clips[clips[f"split_{key[1]}"] == "test"]
+        yield answers_of(found, tests[key])
 
 
 if __name__ == "__main__":

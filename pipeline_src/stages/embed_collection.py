@@ -9,7 +9,7 @@ from pipeline_src.networks.encoder_file import load_encoder
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.embedding import EmbedSettings
 from pipeline_src.shards.index import Collection
-from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.stages.command import add_machine, parser, run, settings_from
 from pipeline_src.training.device import prepare_device
 
 
@@ -23,11 +23,12 @@ class StageSettings(Settings):
 def main() -> None:
     """Parse, load, embed, write."""
     arguments = parser(__doc__)
+    add_machine(arguments)
     arguments.add_argument("--index", type=Path, required=True, help="index.json of the collection")
     arguments.add_argument("--encoder", type=Path, required=True, help="encoder.safetensors")
     arguments.add_argument("--out", type=Path, required=True, help="embeddings to write (.npz)")
     given = arguments.parse_args()
-    settings = settings_from(given.settings, StageSettings)
+    settings = settings_from(given.settings, StageSettings, given.machine)
     device = prepare_device(settings.embed.device, settings.torch_threads)
     collection = Collection.open(given.index)
     encoder, config = load_encoder(given.encoder)

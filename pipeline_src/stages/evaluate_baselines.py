@@ -4,7 +4,7 @@ from pydantic import Field
 
 from pipeline_src.files import write_json
 from pipeline_src.settings.base import Settings
-from pipeline_src.settings.transfer import KmeansSettings, LinearSettings
+from pipeline_src.settings.transfer import KmeansSettings, LinearSettings, RetrievalSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
 from pipeline_src.transfer.baselines import baselines
@@ -15,6 +15,7 @@ class StageSettings(Settings):
 
     kmeans: KmeansSettings
     linear: LinearSettings
+    retrieval: RetrievalSettings
     seed: int = Field(ge=0)
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     collection = Collection.open(given.clips_index)
-    found = baselines(collection, given.split, settings.kmeans, settings.linear, settings.seed)
+    found = baselines(collection, given.split, settings.kmeans, settings.linear, settings.retrieval, settings.seed)
     write_json(given.out, {"collection": collection.folder.name, "split": given.split, "results": found})
 
 

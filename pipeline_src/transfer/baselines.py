@@ -1,26 +1,29 @@
 """What a classifier reaches without a network: by the clips' length, and by their pixels."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from pipeline_src.settings.transfer import KmeansSettings, LinearSettings
+from pipeline_src.embedding.pixels import pixel_features
+from pipeline_src.settings.transfer import KmeansSettings, LinearSettings, RetrievalSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.transfer.kmeans import predict_by_clusters
 from pipeline_src.transfer.linear import predict_by_layer
-from pipeline_src.transfer.split import LabelledVectors, labelled_vectors, result, split_clips, standardised
+from pipeline_src.transfer.retrieval import predict_by_neighbours
+from pipeline_src.transfer.split import labelled_vectors, result, split_clips, standardised
 
-GRID = 8
-FRAMES_AT_ONCE = 64
 FRAME_COUNT, RAW_PIXELS = "frame count", "raw pixels"
 
 
 def baselines(
-    collection: Collection, split: int, kmeans: KmeansSettings, linear: LinearSettings, seed: int
+    collection: Collection,
+    split: int,
+    kmeans: KmeansSettings,
+    linear: LinearSettings,
+    retrieval: RetrievalSettings,
+    seed: int,
 ) -> list[dict[str, Any]]:
-    """Results of both baselines by k-means and by one layer, on standardised features."""
+    """Results of both baselines by k-means and by one layer, of pixels also by retrieval, on standardised features."""
     clips = split_clips(collection, split)
     found: list[dict[str, Any]] = []
     for entry, features in (
@@ -28,50 +31,12 @@ def baselines(
         (RAW_PIXELS, pixel_features(collection, clips)),
     ):
         data = standardised(labelled_vectors(collection, split, clips, features))
-        found.extend(_evaluate(data, entry, kmeans, linear, seed))
+        predictions = {
+            "kmeans": predict_by_clusters(data, kmeans, seed),
+            "linear": predict_by_layer(data, linear, seed),
+        }
+        if entry == RAW_PIXELS:  # A single number has no direction to compare.
+            predictions["retrieval"] = predict_by_neighbours(data, retrieval)
+        for method, prediction in predictions.items():
+            found.append(result(data, entry=entry, seed=seed, method=method, prediction=prediction))
     return found
-
-
-def pixel_features(collection: Collection, clips: pd.DataFrame) -> np.ndarray:
-    """Per clip, `frame_statistics` of its whole length, shape (N, 576)."""
-    features = np.zeros((len(clips), 3 * GRID * GRID * 3))
-    shards, rows, frame_counts = (clips[name].to_numpy() for name in ("shard", "row", "frames"))
-    for shard in np.unique(shards.astype(str)):
-        reader = collection.reader("rgb", shard)
-        for place in np.flatnonzero(shards == shard):
-            row, frames = int(rows[place]), int(frame_counts[place])
-            pieces = [
-                downscale(reader.read(row, start, min(start + FRAMES_AT_ONCE, frames)))
-                for start in range(0, frames, FRAMES_AT_ONCE)
-            ]
-            features[place] = frame_statistics(np.concatenate(pieces))
-        reader.close()
-    return features
-
-
-def downscale(frames: np.ndarray, grid: int = GRID) -> np.ndarray:
-    """Area averages of (T, H, W, 3) frames, shape (T, grid, grid, 3); H and W are at least `grid`."""
-    height, width = frames.shape[1:3]
-    rows, columns = (np.arange(grid) * size // grid for size in (height, width))
-    sums = np.add.reduceat(np.add.reduceat(frames, rows, axis=1, dtype=np.uint32), columns, axis=2, dtype=np.uint32)
-    areas = np.diff(rows, append=height)[:, None] * np.diff(columns, append=width)[None]
-    return np.asarray(sums / areas[None, :, :, None])
-
-
-def frame_statistics(small: np.ndarray) -> np.ndarray:
-    """Mean and deviation over time, mean absolute difference of consecutive frames; (T, h, w, 3) to (9 h w,).
-
-    The third part is 0 for a single frame.
-    """
-    change = np.abs(np.diff(small, axis=0)).mean(0) if len(small) > 1 else np.zeros(small.shape[1:])
-    return np.concatenate([small.mean(0).ravel(), small.std(0).ravel(), change.ravel()])
-
-
-def _evaluate(
-    data: LabelledVectors, entry: str, kmeans: KmeansSettings, linear: LinearSettings, seed: int
-) -> Sequence[dict[str, Any]]:
-    predictions = (
-        ("kmeans", predict_by_clusters(data, kmeans, seed)),
-        ("linear", predict_by_layer(data, linear, seed)),
-    )
-    return [result(data, entry=entry, seed=seed, method=name, prediction=made) for name, made in predictions]

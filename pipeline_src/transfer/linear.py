@@ -24,19 +24,16 @@ def predict_by_layer(data: LabelledVectors, settings: LinearSettings, seed: int)
         settings: values of C, and the validation part's size.
         seed: deals source videos to the validation part.
     """
-    fitting, validation = data.pick("train"), data.pick("validation")
-    if not validation.any():
-        validation = held_out(data.labels, data.groups, fitting, settings.validation, seed)
-        fitting = fitting & ~validation
+    fitting, validation = fitting_and_validation(data, settings.validation, seed)
     values = sorted(settings.inverse_regularisation)
     chosen, scores = values[len(values) // 2], {}
     if len(values) > 1 and validation.any() and len(np.unique(data.labels[fitting])) > 1:
         for value in values:
-            model = _fit(data, fitting, value)
+            model = fit_layer(data, fitting, value)
             scores[f"{value:g}"] = round(float(model.score(data.vectors[validation], data.labels[validation])), 6)
         chosen = max(values, key=lambda value: (scores[f"{value:g}"], -value))
     training = data.pick("train", "validation")
-    model = _fit(data, training, chosen)
+    model = fit_layer(data, training, chosen)
     return Prediction(
         labels=model.predict(data.vectors[data.pick("test")]),
         train_clips=int(training.sum()),
@@ -48,6 +45,19 @@ def predict_by_layer(data: LabelledVectors, settings: LinearSettings, seed: int)
             "converged": bool(model.n_iter_.max() < MAX_ITERATIONS),
         },
     )
+
+
+def fitting_and_validation(data: LabelledVectors, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training clips to fit and to choose on, (N,) boolean each.
+
+    Those to choose on are the split's validation clips; where there are none, a part of the training clips that shares
+    no source video with the rest.
+    """
+    fitting, validation = data.pick("train"), data.pick("validation")
+    if not validation.any():
+        validation = held_out(data.labels, data.groups, fitting, fraction, seed)
+        fitting = fitting & ~validation
+    return fitting, validation
 
 
 def held_out(labels: np.ndarray, groups: np.ndarray, among: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -76,7 +86,8 @@ def held_out(labels: np.ndarray, groups: np.ndarray, among: np.ndarray, fraction
     return np.asarray(among & np.isin(groups, taken))
 
 
-def _fit(data: LabelledVectors, rows: np.ndarray, inverse_regularisation: float) -> LogisticRegression:
+def fit_layer(data: LabelledVectors, rows: np.ndarray, inverse_regularisation: float) -> LogisticRegression:
+    """The layer that learns from these rows, (N,) boolean."""
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged` in the result
         model = LogisticRegression(C=inverse_regularisation, max_iter=MAX_ITERATIONS)

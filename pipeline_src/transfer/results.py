@@ -1,4 +1,4 @@
-"""All results of a run in one tidy table, and what they are on average."""
+"""All results of a run in tidy tables, and what they are on average."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,8 +9,9 @@ from pipeline_src.errors import UserError
 from pipeline_src.settings.transfer import LineupEntry
 from pipeline_src.transfer.baselines import FRAME_COUNT, RAW_PIXELS
 
+RESULT = ("collection", "split", "entry", "seed")
 COLUMNS = ("collection", "split", "entry", "kind", "seed", "method", "top1")
-METHODS = ("kmeans", "linear", "finetune")
+METHODS = ("kmeans", "linear", "finetune", "retrieval")
 
 
 def collect(files: Iterable[tuple[str, Any]], lineup: Sequence[LineupEntry]) -> pd.DataFrame:
@@ -37,6 +38,41 @@ def collect(files: Iterable[tuple[str, Any]], lineup: Sequence[LineupEntry]) -> 
                 raise UserError(f"{path}: {row['entry']} by {row['method']} occurs twice - allowed: each result once")
             rows[key] = row
     return pd.DataFrame([rows[key] for key in sorted(rows)], columns=list(COLUMNS))
+
+
+def recall_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
+    """Retrieval results as one row per k: collection, split, entry, seed, k, recall, and that network's knn_top1."""
+    rows = [
+        {**{name: found[name] for name in RESULT}, "k": int(k), "recall": recall, "knn_top1": found["knn_top1"]}
+        for _, found in files
+        for k, recall in sorted(found.get("recall", {}).items(), key=lambda item: int(item[0]))
+    ]
+    return pd.DataFrame(rows, columns=[*RESULT, "k", "recall", "knn_top1"])
+
+
+def fewer_labels_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
+    """Results from a part of the labels: collection, split, entry, seed, method, labels, labelled_clips, top1."""
+    rows = []
+    for _, content in files:
+        for found in content.get("results", [content]):
+            own = {name: found[name] for name in (*RESULT, "method", "labels")}
+            rows.append({**own, "labelled_clips": found["train_clips"], "top1": found["top1"]})
+    return pd.DataFrame(rows, columns=[*RESULT, "method", "labels", "labelled_clips", "top1"])
+
+
+def probe_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
+    """What probes found, one row per number: collection, split, entry, seed, probe, measure, value.
+
+    Measures are top1 and chance; of the probe speed also the mean score at each speed, and its rank_correlation.
+    """
+    rows = []
+    for _, content in files:
+        for found in content["results"]:
+            measures = {name: found.get(name) for name in ("top1", "chance", "rank_correlation")}
+            measures |= {f"score at {speed}": score for speed, score in found.get("scores", {}).items()}
+            own = {name: found[name] for name in (*RESULT, "probe")}
+            rows += [{**own, "measure": name, "value": value} for name, value in measures.items() if value is not None]
+    return pd.DataFrame(rows, columns=[*RESULT, "probe", "measure", "value"])
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:

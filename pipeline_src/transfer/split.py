@@ -23,7 +23,7 @@ class LabelledVectors:
         collection, split: where they come from.
         vectors: (N, D) float64.
         labels: (N,) class names.
-        parts: (N,) train, validation or test.
+        parts: (N,) train, validation or test; unused where a clip's label is not to be used.
         groups: (N,) source videos; clips of one source video are not independent.
     """
 
@@ -84,6 +84,12 @@ def split_clips(collection: Collection, split: int) -> pd.DataFrame:
     return clips
 
 
+def rows_of(collection: Collection, clips: pd.DataFrame) -> np.ndarray:
+    """Rows of the collection's clips, (N,), that some of them stand in."""
+    places = pd.Series(range(len(collection.clips)), index=collection.clips["clip_id"])
+    return places[clips["clip_id"]].to_numpy()
+
+
 def labelled_vectors(collection: Collection, split: int, clips: pd.DataFrame, vectors: np.ndarray) -> LabelledVectors:
     """Join the clips of a split, as `split_clips` gives them, with their (N, D) vectors in the same order."""
     return LabelledVectors(
@@ -136,7 +142,8 @@ def result(
     """The content of a transfer result.
 
     A test clip of a class that never occurs in training is counted as wrong; such classes are listed. chance
-    is 1 over the number of training classes; majority is the top-1 of always naming their most frequent one.
+    is 1 over the number of training classes; majority is the top-1 of always naming their most frequent one;
+    predictions are those of the test clips, in the collection's order.
 
     Args:
         data: the split.
@@ -166,6 +173,7 @@ def result(
         "unseen_classes": sorted({str(name) for name in data.labels[test][unseen]}),
         "unseen_clips": int(unseen.sum()),
         "shared_source_videos": len(set(data.groups[training]) & set(data.groups[test])),
+        "predictions": [] if prediction is None else [str(name) for name in prediction.labels],
         **({} if prediction is None else prediction.details),
     }
 
@@ -177,8 +185,8 @@ def not_finite(data: LabelledVectors) -> str:
 
 
 def standardised(data: LabelledVectors) -> LabelledVectors:
-    """Every dimension with mean 0 and deviation 1 over training and validation clips; 0 where constant."""
-    training = data.vectors[data.pick("train", "validation")]
+    """Every dimension with mean 0 and deviation 1 over all clips but those for test; 0 where constant."""
+    training = data.vectors[~data.pick("test")]
     mean, deviation = training.mean(0), training.std(0)
     constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
     return data.with_vectors(np.where(constant, 0.0, (data.vectors - mean) / np.where(constant, 1.0, deviation)))

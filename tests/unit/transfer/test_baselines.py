@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline_src.settings.transfer import KmeansSettings, LinearSettings
+from pipeline_src.embedding.pixels import downscale, frame_statistics, pixel_features
+from pipeline_src.settings.transfer import KmeansSettings, LinearSettings, RetrievalSettings
 from pipeline_src.shards.index import Collection
-from pipeline_src.transfer.baselines import baselines, downscale, frame_statistics, pixel_features
+from pipeline_src.transfer.baselines import baselines
 
 
 def test_downscale_is_the_area_average():
@@ -30,7 +31,7 @@ def test_pixel_features_do_not_depend_on_reading_in_pieces(collection_folder, mo
     """Else long clips get other features than short ones."""
     collection = Collection.open(collection_folder / "index.json")
     whole = pixel_features(collection, collection.clips)
-    monkeypatch.setattr("pipeline_src.transfer.baselines.FRAMES_AT_ONCE", 2)
+    monkeypatch.setattr("pipeline_src.embedding.pixels.FRAMES_AT_ONCE", 2)
     np.testing.assert_array_equal(pixel_features(collection, collection.clips), whole)
     frames = collection.reader("rgb", "000001").read(3)
     assert collection.clips["clip_id"][15] == "clip103"
@@ -40,7 +41,7 @@ def test_pixel_features_do_not_depend_on_reading_in_pieces(collection_folder, mo
 def test_brightness_is_found_by_pixels_and_not_by_length(collection_folder):
     """Else a baseline tells the wrong story about what the labels need."""
     collection = Collection.open(collection_folder / "index.json")
-    rows = baselines(collection, 1, KmeansSettings(), LinearSettings(), 0)
+    rows = baselines(collection, 1, KmeansSettings(), LinearSettings(), RetrievalSettings(), 0)
     found = {(row["entry"], row["method"]): row["top1"] for row in rows}
     assert found[("raw pixels", "kmeans")] == found[("raw pixels", "linear")] == 1
     assert found[("frame count", "linear")] == found[("frame count", "kmeans")] == pytest.approx(0.5)

@@ -43,7 +43,13 @@ def bright_or_dark(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return Collection.open(folder / "index.json")
 
 
-def predict(collection: Collection, iterations: int, std: float = 50.0) -> tuple[Prediction | None, np.ndarray]:
+def predict(
+    collection: Collection,
+    iterations: int,
+    std: float = 50.0,
+    rates: tuple[float, ...] = (0.01,),
+    test_labels: str | None = None,
+) -> tuple[Prediction | None, np.ndarray]:
     torch.manual_seed(0)
     config = EncoderConfig(
         network=NetworkSettings(video="small_r3d", width=4),
@@ -57,7 +63,9 @@ def predict(collection: Collection, iterations: int, std: float = 50.0) -> tuple
     )
     clips = split_clips(collection, 1)
     data = labelled_vectors(collection, 1, clips, np.zeros((len(clips), 1)))
-    settings = FinetuneSettings(iterations=iterations, batch_size=8, learning_rate=0.01)
+    if test_labels is not None:
+        data.labels[data.pick("test")] = test_labels
+    settings = FinetuneSettings(iterations=iterations, batch_size=8, learning_rates=rates)
     encoder = build_encoder("rgb", "small_r3d", 4)
     found = predict_by_finetuning(encoder, config, collection, data, clips, settings, 2, 0, torch.device("cpu"))
     return found, data.labels[data.pick("test")]
@@ -82,3 +90,26 @@ def test_the_same_seed_gives_the_same_predictions(bright_or_dark: Collection) ->
 def test_a_diverged_training_is_no_prediction(bright_or_dark: Collection) -> None:
     """Else the first class would be every clip's answer. A pool without contrast gives infinite values here."""
     assert predict(bright_or_dark, 3, std=1e-40)[0] is None
+
+
+def test_of_several_rates_the_one_that_is_best_on_validation_clips_is_taken(bright_or_dark: Collection) -> None:
+    found, truth = predict(bright_or_dark, 30, rates=(1e-9, 0.01, 100.0))
+    assert found is not None
+    assert found.details["learning_rate"] == 0.01
+    assert found.details["validation_top1"]["0.01"] == 1
+    assert found.details["validation_top1"]["1e-09"] < 1
+    assert (found.labels == truth).all()
+    alone = predict(bright_or_dark, 30)[0]
+    assert alone is not None
+    # Trying others leaves no trace in the training that counts.
+    assert alone.details["final_loss"] == found.details["final_loss"]
+
+
+def test_no_choice_depends_on_test_labels(bright_or_dark: Collection) -> None:
+    found, truth = predict(bright_or_dark, 20, rates=(0.003, 0.01))
+    told, same = predict(bright_or_dark, 20, rates=(0.003, 0.01), test_labels="dark")
+    assert found is not None
+    assert told is not None
+    assert (truth != same).any()
+    np.testing.assert_array_equal(found.labels, told.labels)
+    assert found.details == told.details

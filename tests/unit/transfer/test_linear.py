@@ -33,7 +33,11 @@ def test_permuted_test_labels_drop_to_chance(blobs):
     labels = data.labels.copy()
     labels[test] = np.random.default_rng(0).permutation(labels[test])
     shuffled = replace(data, labels=labels)
-    assert top1(shuffled, predict_by_layer(shuffled, LinearSettings(), 0)) == pytest.approx(0.25, abs=0.1)
+    found, before = predict_by_layer(shuffled, LinearSettings(), 0), predict_by_layer(data, LinearSettings(), 0)
+    assert top1(shuffled, found) == pytest.approx(0.25, abs=0.1)
+    # No choice depends on them.
+    assert (found.labels == before.labels).all()
+    assert found.details == before.details
 
 
 def test_permuted_training_labels_drop_to_chance(blobs):

@@ -7,10 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_src.stages import collect_results, evaluate_baselines, evaluate_kmeans, evaluate_linear
+from pipeline_src.stages import (
+    collect_results,
+    evaluate_baselines,
+    evaluate_fewer_labels,
+    evaluate_kmeans,
+    evaluate_linear,
+    evaluate_retrieval,
+)
 
 LINEUP = {"lineup": [{"name": "ours", "kind": "evolved"}]}
-METHODS = {"kmeans": evaluate_kmeans, "linear": evaluate_linear}
+METHODS = {"kmeans": evaluate_kmeans, "linear": evaluate_linear, "retrieval": evaluate_retrieval}
+LABELS = ["1shot", "50pct"]
 
 
 def call(stage, monkeypatch, settings, *arguments):
@@ -37,6 +45,14 @@ def evaluate(method, monkeypatch, folder, path, out):
     return json.loads(out.read_text())
 
 
+def fewer_labels(monkeypatch, folder, out):
+    call(
+        evaluate_fewer_labels, monkeypatch, {"linear": {}, "labels": LABELS},
+        "--clips-index", folder / "index.json", "--embeddings", out / "e.npz",
+        "--split", 1, "--entry", "ours", "--seed", 3, "--out", out / "fewer_labels.json",
+    )  # fmt: skip
+
+
 def gather(folder, monkeypatch):
     """Lay the results out as a run does and collect them; fine-tuning's stands in as a copy of linear's."""
     split = folder / "transfer" / "set" / "split_1"
@@ -46,10 +62,16 @@ def gather(folder, monkeypatch):
         (entry / f"{method}.json").write_bytes((folder / f"{method}.json").read_bytes())
     tuned = {**json.loads((folder / "linear.json").read_text()), "method": "finetune"}
     (entry / "finetune.json").write_text(json.dumps(tuned))
+    (entry / "fewer_labels.json").write_bytes((folder / "fewer_labels.json").read_bytes())
     (split / "baselines.json").write_bytes((folder / "baselines.json").read_bytes())
     call(
-        collect_results, monkeypatch, {**LINEUP, "seeds": [3], "splits": [["set", 1]]},
-        "--folder", folder / "transfer", "--out", folder / "results.csv",
+        collect_results, monkeypatch,
+        {**LINEUP, "seeds": [3], "splits": [["set", 1]], "fewer_labels": {"linear": LABELS}, "probes": {"names": []},
+         "seed": 0},
+        "--folder", folder / "transfer", "--index", folder / "data" / "set" / "index.json",
+        "--results", folder / "results.csv", "--retrieval", folder / "retrieval.csv",
+        "--fewer-labels", folder / "fewer_labels.csv", "--probes", folder / "probes.csv",
+        "--paired", folder / "paired.csv",
     )  # fmt: skip
 
 
@@ -69,13 +91,26 @@ def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, m
         )
         assert outs[0].read_bytes() == outs[1].read_bytes()
     call(
-        evaluate_baselines, monkeypatch, {"kmeans": {}, "linear": {}, "seed": 0},
+        evaluate_baselines, monkeypatch, {"kmeans": {}, "linear": {}, "retrieval": {}, "seed": 0},
         "--clips-index", collection_folder / "index.json", "--split", 1, "--out", tmp_path / "baselines.json",
     )  # fmt: skip
+    fewer_labels(monkeypatch, collection_folder, tmp_path)
     gather(tmp_path, monkeypatch)
     table = pd.read_csv(tmp_path / "results.csv")
     assert table.columns.tolist() == ["collection", "split", "entry", "kind", "seed", "method", "top1"]
-    assert table["kind"].tolist() == ["evolved"] * 3 + ["baseline"] * 4
+    assert table["kind"].tolist() == ["evolved"] * 4 + ["baseline"] * 5
+    recall = pd.read_csv(tmp_path / "retrieval.csv")
+    assert recall["k"].tolist() == [1, 5, 10] * 2
+    assert (recall["recall"][:3] == 1).all()
+    few = pd.read_csv(tmp_path / "fewer_labels.csv")
+    assert few[["labels", "labelled_clips"]].to_numpy().tolist() == [["1shot", 2], ["50pct", 8]]
+    assert few["top1"].min() > 0.5
+    paired = pd.read_csv(tmp_path / "paired.csv")
+    assert (paired["clips"] == 8).all()
+    counted = paired[(paired["entry"] == "ours") & (paired["other"] == "frame count") & (paired["method"] == "linear")]
+    # All clips have one length: the baseline names one class, which is right for half of them.
+    assert counted["difference"].item() == 0.5
+    assert 0 < counted["low"].item() <= 0.5 <= counted["high"].item() <= 1
 
 
 def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, tmp_path, monkeypatch):
@@ -86,6 +121,7 @@ def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, 
         found = evaluate(method, monkeypatch, collection_folder, tmp_path / "e.npz", tmp_path / f"{method}.json")
         assert (found["top1"], found["status"]) == (None, "diverged")
         assert found["reason"] == "1 of 24 embeddings are not finite"
+    fewer_labels(monkeypatch, collection_folder, tmp_path)
     baselines = {"results": []}
     (tmp_path / "baselines.json").write_text(json.dumps(baselines))
     gather(tmp_path, monkeypatch)
