@@ -16,16 +16,21 @@ STAGES = (
     "extract_audio",
     "index_collection",
     "calibrate_loss",
+    "try_controls",
     "score_controls",
-    "pretrain_individual",
-    "score_individual",
+    "try_weights",
     "pretrain_model",
+    "import_model",
     "score_model",
     "embed_collection",
     "evaluate_kmeans",
     "evaluate_linear",
+    "evaluate_retrieval",
+    "evaluate_fewer_labels",
+    "evaluate_probes",
     "evaluate_finetune",
     "evaluate_baselines",
+    "export_encoder",
 )
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from pipeline_src.report.intervals import difference, wilson
 
-METHODS = ("kmeans", "linear", "finetune")
-METHOD_NAMES = {"kmeans": "k-means", "linear": "1-layer", "finetune": "fine-tune"}
+METHODS = ("kmeans", "linear", "finetune", "retrieval")
+METHOD_NAMES = {"kmeans": "k-means", "linear": "1-layer", "finetune": "fine-tune", "retrieval": "R@1"}
 Verdict = Literal["better", "worse", "within noise", "no interval"]
 
 

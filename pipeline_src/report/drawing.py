@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#22262b", "#5f6771", "#d9d6cf"
-ACCENT, SECOND, WARM = "#1f5f8b", "#b4531f", "#a8324a"
+ACCENT, SECOND, WARM, THIRD = "#1f5f8b", "#b4531f", "#a8324a", "#2f7d4f"
 STREAM_COLOURS = {
     "rgb": "#b4531f",
     "flow": "#1f5f8b",
@@ -74,6 +74,8 @@ STYLE = {
 }
 FONTS = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 MOST_GENERATIONS = 80
+# Inches of a legend's line and gap, and of a letter.
+LEGEND_SIGN, LEGEND_LETTER = 0.42, 0.062
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,12 @@ class Drawing:
         self.description = ""
 
     def legend(self, columns: int = 3) -> None:
-        """Names of the lines below the axes."""
+        """Names of the lines below the axes, in as many columns as there is room for."""
         handles, labels = self.axes.get_legend_handles_labels()
         if handles:
-            self.figure.legend(handles, labels, loc="outside lower left", ncols=columns)
+            each = LEGEND_SIGN + LEGEND_LETTER * max(map(len, labels))
+            fitting = max(1, int(self.figure.get_figwidth() / each))
+            self.figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, fitting))
 
 
 def colours(names: list[str]) -> dict[str, str]:

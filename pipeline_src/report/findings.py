@@ -79,7 +79,7 @@ def limits(facts: RunFacts) -> list[Finding]:
     )
     weak = facts.settings.fitness.weak
     if weak is not None and weak.collection in facts.settings.transfer.collections:
-        used = "chose the weights by" if facts.settings.fitness.measure == "weak" else "reports, but does not use,"
+        used = "reports, but does not use," if facts.settings.fitness.measure == "zipf" else "chose the weights by"
         found.append(
             Finding(
                 f"The search {used} agreement with training labels of {weak.collection}, on which the results are also"

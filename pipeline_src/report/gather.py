@@ -1,7 +1,6 @@
 """Everything that the report shows of a run, read from its files."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from pipeline_src.errors import UserError
+from pipeline_src.evolution.tables import MEASURED, RANKING
 from pipeline_src.files import read_json
 from pipeline_src.report.benchmarks import Job, read_jobs
+from pipeline_src.report.protocols import Protocols, read_protocols
 from pipeline_src.settings.run import RunSettings
-from pipeline_src.shards.index import failed_clips, read_statuses
+from pipeline_src.shards.index import failed_clips, read_statuses, read_table
 
-RANKING = ["individual", "rank", "fitness", "status", "reason"]
 DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority"]
 
 
@@ -53,11 +53,19 @@ class Model:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """A collection: the content of index.json, and clip_id, status and reason of every clip that is not ok."""
+    """A collection.
+
+    Attributes:
+        name: its name.
+        index: the content of index.json.
+        failed: clip_id, status and reason of every clip that is not ok.
+        note: what the plan says of its source, such as how much of a benchmark is there; "" for nothing.
+    """
 
     name: str
     index: dict[str, Any]
     failed: pd.DataFrame
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,15 @@ class RunFacts:
 
     Attributes:
         settings: the run's.
-        individuals: one row per individual of the search: generation, individual, rank, fitness (NaN = failed),
-            status, reason, zipf (minus the divergence in nats), noise, weak, effective_rank, stability.
+        individuals: one row per individual of the search: generation, the columns of generation.csv but for the
+            weights (fitness NaN = failed), and mix.
         weights: the individuals' weights, same rows, one column per term.
         best: generation, individual, fitness and weights of the best individual; None when all failed.
         controls: the content of a fitness.json by control.
         scales: median_gradient_norm and scale by term.
         models: in the order of the lineup, then of the seeds.
         results: results.csv, with train_clips, test_clips, classes, chance, majority (NaN = unknown), status, reason.
+        protocols: what was found beside the results.
         overlap: the content of overlap.json.
         collections: the pool, then the labelled ones.
         jobs: measured jobs of the pipeline.
@@ -87,9 +96,16 @@ class RunFacts:
     scales: dict[str, dict[str, float]]
     models: list[Model]
     results: pd.DataFrame
+    protocols: Protocols
     overlap: dict[str, Any]
     collections: list[ClipSet]
     jobs: list[Job]
+
+    @property
+    def finalists(self) -> pd.DataFrame:
+        """Individuals with a fitness that were trained longest: with halving, others do not compare with them."""
+        scored = self.individuals[self.individuals["fitness"].notna()]
+        return scored[scored["rung"] == scored["rung"].max()]
 
 
 def gather(settings: RunSettings) -> RunFacts:
@@ -119,6 +135,7 @@ def gather(settings: RunSettings) -> RunFacts:
             for seed in settings.seeds
         ],
         results=_results(run / "transfer"),
+        protocols=read_protocols(settings),
         overlap=_required(run / "overlap.json"),
         collections=[_clip_set(data / name) for name in names],
         jobs=read_jobs([*(data / name / "benchmarks" for name in names), run / "benchmarks"]),
@@ -130,9 +147,12 @@ def measure_of(fitness: dict[str, Any], measure: str, weak_measure: str | None) 
 
     Args:
         fitness: the content.
-        measure: zipf (minus the divergence in nats) or weak.
+        measure: zipf (minus the divergence in nats), weak, or mix.
         weak_measure: nmi, ari or accuracy.
     """
+    if measure == "mix":
+        value = fitness.get("fitness") if fitness.get("measure") == "mix" else None
+        return None if value is None else float(value)
     found = fitness.get(measure)
     if not found:
         return None
@@ -140,24 +160,6 @@ def measure_of(fitness: dict[str, Any], measure: str, weak_measure: str | None) 
         return -float(found["kl"])
     value = found.get(weak_measure)
     return None if value is None else float(value)
-
-
-def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
-    """A CSV file with every value as written: a clip or an entry may be called null or nan.
-
-    Raises:
-        UserError: the file is missing, broken or lacks a column.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run snakemake to make it") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not a readable table ({error}); delete it and run snakemake again") from error
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise UserError(f"{path}: lacks the columns {', '.join(lacking)}; delete it and run snakemake again")
-    return table
 
 
 def _required(path: Path) -> Any:
@@ -172,31 +174,16 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def _search(folder: Path, settings: RunSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
     terms = list(settings.loss.terms)
-    weak_measure = settings.fitness.weak.measure if settings.fitness.weak else None
     tables = []
     for number in range(settings.search.generations):
         generation = folder / f"gen_{number:03d}"
-        table = read_table(generation / "generation.csv", [*RANKING, *terms])
-        found = [_optional(generation / f"ind_{int(name):03d}" / "fitness.json") for name in table["individual"]]
+        table = read_table(generation / "generation.csv", [*RANKING, *MEASURED, *terms])
         table.insert(0, "generation", number)
-        table["zipf"] = [measure_of(content, "zipf", None) for content in found]
-        table["noise"] = [(content.get("zipf") or {}).get("noise") for content in found]
-        table["weak"] = [measure_of(content, "weak", weak_measure) for content in found]
-        for name in ("effective_rank", "stability"):
-            table[name] = [content.get(name) for content in found]
+        table["mix"] = table["fitness"] if settings.fitness.measure == "mix" else None
         tables.append(table)
     everyone = pd.concat(tables, ignore_index=True)
-    numbers = [
-        "individual",
-        "rank",
-        "fitness",
-        "zipf",
-        "noise",
-        "weak",
-        "effective_rank",
-        "stability",
-        *terms,
-    ]
+    texts = ("status", "reason")
+    numbers = [name for name in (*RANKING, *MEASURED, "mix", *terms) if name not in texts]
     everyone[numbers] = everyone[numbers].apply(pd.to_numeric, errors="coerce")
     return everyone.drop(columns=terms), everyone[terms]
 
@@ -251,4 +238,5 @@ def _clip_set(folder: Path) -> ClipSet:
     for entry in index["shards"]:
         if (folder / "status" / "decode" / f"{entry['shard']}.csv").exists():
             tables.append(read_statuses(folder, entry["shard"], index["modalities"])[columns])
-    return ClipSet(folder.name, index, failed_clips(tables).reset_index(drop=True))
+    note = str(_optional(folder / "plan" / "shards.json").get("note", ""))
+    return ClipSet(folder.name, index, failed_clips(tables).reset_index(drop=True), note)

@@ -1,6 +1,7 @@
 """The page: one HTML file that needs nothing else."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from pipeline_src.report.benchmarks import cost_per_stage, total_cost
 from pipeline_src.report.comparison import METHOD_NAMES, METHODS
 from pipeline_src.report.drawing import Panel
 from pipeline_src.report.findings import limits, transfer_findings
+from pipeline_src.report.gallery import gallery
 from pipeline_src.report.gather import RunFacts
+from pipeline_src.report.population import population
+from pipeline_src.report.protocol_figures import (
+    confusion_figure,
+    fewer_labels_figure,
+    pool_figure,
+    recall_figure,
+)
+from pipeline_src.report.protocols import shown_entry
 from pipeline_src.report.result_figures import (
     CURVED_MODELS,
     first_models,
@@ -36,6 +46,7 @@ from pipeline_src.report.summary import facts_list, summary
 
 FOLDER = Path(__file__).resolve().parent
 TEMPLATE = "page.html.jinja"
+GALLERIES = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,9 @@ class Figures:
     """All pictures of the page, by the place where they stand."""
 
     results: dict[str, list[Panel]]
+    protocols: dict[str, list[Panel]]
+    pool: dict[str, list[Panel]]
+    confusion: dict[str, list[Panel]]
     agreement: dict[str, list[Panel]]
     fitness: list[Panel]
     tasks: list[Panel]
@@ -54,7 +68,8 @@ class Figures:
 
     def all(self) -> list[Panel]:
         """Every panel."""
-        named = [panel for group in (self.results, self.agreement) for panels in group.values() for panel in panels]
+        by_collection = (self.results, self.protocols, self.pool, self.confusion, self.agreement)
+        named = [panel for group in by_collection for panels in group.values() for panel in panels]
         rest = (self.fitness, self.tasks, self.map, self.distillation, self.final, self.losses, self.relative)
         return [*named, *(panel for panels in rest for panel in panels)]
 
@@ -66,6 +81,9 @@ def draw_figures(facts: RunFacts) -> Figures:
     chosen = next((model for model in trained if model.kind == "evolved"), trained[0] if trained else None)
     return Figures(
         results={name: results_figure(facts, name) for name in collections},
+        protocols={name: [*recall_figure(facts, name), *fewer_labels_figure(facts, name)] for name in collections},
+        pool={name: pool_figure(facts, name) for name in collections},
+        confusion={name: confusion_figure(facts, name) for name in collections},
         agreement={name: fitness_against_transfer(facts, name) for name in collections},
         fitness=fitness_curve(facts),
         tasks=task_weights(facts),
@@ -102,6 +120,7 @@ def render(facts: RunFacts, figures: Figures) -> str:
 
 def _context(facts: RunFacts, figures: Figures) -> dict[str, Any]:
     settings = facts.settings
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
     text = json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False)
     statuses, clips = tables.clip_counts(facts.collections)
     trained = first_models(facts)
@@ -123,6 +142,17 @@ def _context(facts: RunFacts, figures: Figures) -> dict[str, Any]:
         "limits": limits(facts),
         "methods": [METHOD_NAMES[method] for method in METHODS],
         "results": by_collection,
+        "paired": {name: tables.paired_rows(facts, name) for name, *_ in by_collection},
+        "probes": {name: tables.probe_rows(facts, name) for name, *_ in by_collection},
+        "confused": {
+            name: found.most_confused(8) for name, found in facts.protocols.confusions.items() if found.counts.any()
+        },
+        "shown_entry": shown_entry(settings),
+        "galleries": {name: gallery(settings, name) for name in list(facts.protocols.confusions)[:GALLERIES]},
+        "population": population(facts),
+        "script": Markup(script),  # noqa: S704 - our own file
+        "script_hash": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        "probed_speeds": tables.PROBED_SPEEDS,
         "several_seeds": len(settings.seeds) > 1,
         "several_runs": len(settings.seeds) > 1 or facts.results["split"].nunique() > 1,
         "paper": paper,

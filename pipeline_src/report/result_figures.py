@@ -15,6 +15,7 @@ from pipeline_src.report.drawing import (
     MUTED,
     SECOND,
     STREAM_COLOURS,
+    THIRD,
     WARM,
     Panel,
     colours,
@@ -25,7 +26,7 @@ from pipeline_src.report.phrases import listed, number, percent
 from pipeline_src.report.search_findings import fitness_and_transfer
 from pipeline_src.report.terms import DISTILL, Term, ordered
 
-METHOD_COLOURS = {"kmeans": ACCENT, "linear": SECOND, "finetune": WARM}
+METHOD_COLOURS = {"kmeans": ACCENT, "linear": SECOND, "finetune": WARM, "retrieval": THIRD}
 FAMILY_COLOURS = {
     "reconstruct": "#8a6d1d",
     "future": "#b4531f",
@@ -108,7 +109,7 @@ def fitness_against_transfer(facts: RunFacts, collection: str) -> list[Panel]:
         axes.set_title(f"fitness and transfer, {collection}")
         axes.set_xlabel("fitness (higher is better)")
         axes.set_ylabel("top-1, %")
-        drawing.legend(3)
+        drawing.legend(4)
         drawing.description = f"Fitness of each lineup entry against its top-1 on {collection}: {'; '.join(parts)}."
     return panels
 

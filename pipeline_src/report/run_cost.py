@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.report.run_size import EXTRACTED, Size, planned_clips
+from pipeline_src.report.run_size import EXTRACTED, FROZEN_METHODS, Size, controls_of, planned_clips, trials_of
 from pipeline_src.settings.clips import CollectionSettings, WorldSource
 from pipeline_src.settings.run import RunSettings
 
@@ -34,14 +34,17 @@ SECONDS = {
     "extract_audio": ("second of video", 0.002),
     "index_collection": ("clip", 0.001),
     "calibrate_loss": ("iteration", 3.0),
+    "try_controls": ("iteration", 0.2),
     "score_controls": ("job", 60.0),
-    "pretrain_individual": ("iteration", 1.0),
-    "score_individual": ("job", 60.0),
+    "try_weights": ("iteration", 1.0),
     "pretrain_model": ("iteration", 1.0),
     "score_model": ("job", 60.0),
     "embed_collection": ("window", 0.05),
     "evaluate_kmeans": ("job", 10.0),
     "evaluate_linear": ("job", 60.0),
+    "evaluate_retrieval": ("job", 10.0),
+    "evaluate_fewer_labels": ("job", 120.0),
+    "evaluate_probes": ("job", 120.0),
     "evaluate_finetune": ("iteration", 1.0),
     "evaluate_baselines": ("job", 20.0),
 }
@@ -135,12 +138,13 @@ def hours(run: RunSettings, sizes: dict[str, Size], counts: dict[str, int], has_
     """
     devices = {
         "calibrate_loss": run.proxy.device,
-        "pretrain_individual": run.proxy.device,
+        "try_controls": run.proxy.device,
+        "try_weights": run.proxy.device,
         "score_controls": run.fitness.embed.device,
-        "score_individual": run.fitness.embed.device,
         "score_model": run.fitness.embed.device,
         "pretrain_model": run.final.device,
         "embed_collection": run.transfer.embed.device,
+        "evaluate_probes": run.transfer.embed.device,
         "evaluate_finetune": run.transfer.finetune.device,
     }
     amounts = _amounts(run, sizes)
@@ -188,21 +192,21 @@ def _amounts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, dict[str, fl
             if modality in EXTRACTED:
                 add(EXTRACTED[modality], second_of_video=seconds, megapixel=megapixels, clip=clips)
         add("index_collection", clip=clips)
-    individuals = run.search.generations * run.search.population
     models = len(run.lineup) * len(run.seeds)
-    trained = sum(entry.kind != "scratch" for entry in run.lineup) * len(run.seeds)
+    steps = sum(run.final_of(entry).iterations for entry in run.lineup if entry.trained) * len(run.seeds)
     splits = sum(run.collections[name].split_count for name in run.transfer.collections)
     labelled = sum(sizes[name].clips for name in run.transfer.collections)
     add("calibrate_loss", iteration=run.loss.calibrate_batches if run.loss.calibrate else 0)
     add("score_controls", job=1)
-    add("pretrain_individual", iteration=individuals * run.proxy.iterations)
-    add("score_individual", job=individuals)
-    add("pretrain_model", iteration=trained * run.final.iterations)
+    add("try_controls", iteration=controls_of(run).steps(run.proxy.iterations))
+    add("try_weights", iteration=sum(trials.steps(run.proxy.iterations) for trials in trials_of(run)))
+    add("pretrain_model", iteration=steps)
     add("score_model", job=models)
     add("embed_collection", window=models * labelled * run.transfer.embed.windows)
-    for stage in ("evaluate_kmeans", "evaluate_linear"):
+    for stage in (*FROZEN_METHODS, "evaluate_fewer_labels", "evaluate_probes"):
         add(stage, job=models * splits)
-    add("evaluate_finetune", iteration=models * splits * run.transfer.finetune.iterations)
+    tuned = models * splits * (1 + len(run.transfer.fewer_labels.finetune)) * run.transfer.finetune.trainings
+    add("evaluate_finetune", iteration=tuned * run.transfer.finetune.iterations)
     add("evaluate_baselines", job=splits)
     return found
 
@@ -229,13 +233,8 @@ def _measured(run: RunSettings) -> dict[str, tuple[float, str, int, str]]:
             whole = sum(clips.values())
             add(stage, unit, (s / whole for _, s in _seconds(folder, stage) if whole), folder)
     for folder in _own_first(Path(run.results_root), (run.run,)):
-        for stage, place in (
-            ("pretrain_individual", "search/gen_{0}/ind_{2}/metrics.jsonl"),
-            ("pretrain_model", "models/{0}/seed_{2}/metrics.jsonl"),
-        ):
-            steps = (
-                (s, _iterations(folder / place.format(*name.rpartition("_")))) for name, s in _seconds(folder, stage)
-            )
+        for stage, place in (("try_weights", _trial), ("try_controls", _control), ("pretrain_model", _model)):
+            steps = ((s, _iterations(folder / place(name))) for name, s in _seconds(folder, stage))
             add(stage, "iteration", (s / count for s, count in steps if count), folder)
         for stage, (unit, _) in SECONDS.items():
             if unit == "job":
@@ -244,7 +243,7 @@ def _measured(run: RunSettings) -> dict[str, tuple[float, str, int, str]]:
             # How much these did stands in the configuration alone: only this run's own is known.
             for stage, unit, amount in (
                 ("calibrate_loss", "iteration", run.loss.calibrate_batches),
-                ("evaluate_finetune", "iteration", run.transfer.finetune.iterations),
+                ("evaluate_finetune", "iteration", run.transfer.finetune.trainings * run.transfer.finetune.iterations),
             ):
                 add(stage, unit, (s / amount for _, s in _seconds(folder, stage)), folder)
             add("embed_collection", "window", _seconds_per_window(run, folder), folder)
@@ -279,10 +278,27 @@ def _own_first(root: Path, own: Iterable[str]) -> list[Path]:
     return [*first, *others]
 
 
+def _trial(name: str) -> str:
+    """Metrics of a job of the search; those of later rungs count the steps of earlier ones, too, and are left out."""
+    search, generation, rung, seed, job = (name.split("_") + [""] * 5)[:5]
+    return f"{search}/gen_{generation}/rung_0/seed_{seed}/job_{job}/metrics.jsonl" if rung == "0" else ""
+
+
+def _control(name: str) -> str:
+    rung, seed, job = (name.split("_") + [""] * 3)[:3]
+    return f"search/controls/rung_{rung}/seed_{seed}/job_{job}/metrics.jsonl"
+
+
+def _model(name: str) -> str:
+    entry, _, seed = name.rpartition("_")
+    return f"models/{entry}/seed_{seed}/metrics.jsonl"
+
+
 def _iterations(metrics: Path) -> int:
-    """Steps that a finished training took; 0 where its file does not say."""
+    """Steps that a job's trainings took together; 0 where its file does not say."""
     try:
-        return int(json.loads(metrics.read_text().splitlines()[-1])["iterations"])
+        lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+        return sum(int(line["iterations"]) for line in lines if line.get("event") == "end")
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return 0
 

@@ -5,14 +5,24 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_src.clips.folder_state import list_videos
+from pipeline_src.clips.folder import list_videos
 from pipeline_src.clips.rows import is_url
 from pipeline_src.clips.sources import list_rows, place_of
 from pipeline_src.errors import UserError
-from pipeline_src.settings.clips import CollectionSettings, FolderSource, ListSource, YoutubeSource
+from pipeline_src.evolution.trials import Trials
+from pipeline_src.settings.clips import BenchmarkSource, CollectionSettings, FolderSource, ListSource, YoutubeSource
 from pipeline_src.settings.run import RunSettings
 
 EXTRACTED = {"flow": "extract_flow", "grey": "extract_grey", "audio": "extract_audio"}
+ONCE = (
+    "check_overlap",
+    "calibrate_loss",
+    "propose_controls",
+    "score_controls",
+    "collect_individuals",
+    "collect_results",
+    "write_report",
+)
 # What Snakefile's localrules name: they run where Snakemake does. `all` is counted there, too, as Snakemake does.
 LOCAL = (
     "all",
@@ -21,12 +31,15 @@ LOCAL = (
     "retry_failed",
     "check_overlap",
     "propose_weights",
+    "propose_controls",
     "rank_generation",
+    "collect_individuals",
     "choose_weights",
     "collect_results",
+    "export_encoder",
     "write_report",
 )
-SEARCH_METHODS = ("evaluate_kmeans", "evaluate_linear", "evaluate_finetune")
+FROZEN_METHODS = ("evaluate_kmeans", "evaluate_linear", "evaluate_retrieval")
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ def collection_size(name: str, collection: CollectionSettings) -> Size:
     """
     source, plan = collection.source, collection.plan
     addresses = 0
-    if isinstance(source, FolderSource):
+    if isinstance(source, FolderSource | BenchmarkSource):
         videos = len(list_videos(source.path))
         origin = f"files in {source.path}"
     elif isinstance(source, ListSource):
@@ -89,7 +102,7 @@ def _list_rows(source: ListSource, setting: str) -> tuple[int, int]:
 
 def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
     """Jobs of each rule in the DAG of a run from scratch."""
-    counts = dict.fromkeys(("check_overlap", "calibrate_loss", "score_controls", "collect_results", "write_report"), 1)
+    counts = dict.fromkeys(ONCE, 1)
 
     def add(rule: str, jobs: int) -> None:
         if jobs:
@@ -106,28 +119,50 @@ def job_counts(run: RunSettings, sizes: dict[str, Size]) -> dict[str, int]:
             if modality in EXTRACTED:
                 add(EXTRACTED[modality], shards)
         add("index_collection", 1)
-    generations, individuals = run.search.generations, run.search.generations * run.search.population
-    add("propose_weights", generations)
-    add("pretrain_individual", individuals)
-    add("score_individual", individuals)
-    add("rank_generation", generations)
+    generations = run.search.generations
+    add("try_controls", controls_of(run).jobs(0) * run.search.trials.seeds)
+    add("propose_weights", generations * len(run.searches))
+    for trials in trials_of(run):
+        for rung in range(trials.rungs):
+            rule = "try_weights" if rung == trials.rungs - 1 else "try_weights_further"
+            add(rule, trials.jobs(rung) * trials.seeds)
+    add("rank_generation", generations * len(run.searches))
     entries, models = len(run.lineup), len(run.lineup) * len(run.seeds)
     splits = sum(run.collections[name].split_count for name in run.transfer.collections)
     add("choose_weights", entries)
-    add("pretrain_model", models)
+    imported = sum(entry.kind == "pretrained" for entry in run.lineup) * len(run.seeds)
+    add("import_model", imported)
+    add("pretrain_model", models - imported)
     add("score_model", models)
     add("embed_collection", models * len(run.transfer.collections))
-    for rule in SEARCH_METHODS:
+    for rule in FROZEN_METHODS:
         add(rule, models * splits)
+    add("evaluate_probes", models * splits * bool(run.transfer.probes.names))
+    fewer = run.transfer.fewer_labels
+    add("evaluate_fewer_labels", models * splits * bool(fewer.linear))
+    add("evaluate_finetune", models * splits * (1 + len(fewer.finetune)))
     add("evaluate_baselines", splits)
+    add("export_encoder", sum(entry.trained for entry in run.lineup))
     add("all", 1)
     return counts
 
 
 def submissions(counts: dict[str, int]) -> int:
-    """Jobs that a cluster is handed: without local ones, an individual's training and score as one."""
-    remote = sum(jobs for rule, jobs in counts.items() if rule not in LOCAL)
-    return remote - counts.get("score_individual", 0)
+    """Jobs that a cluster is handed: without local ones."""
+    return sum(jobs for rule, jobs in counts.items() if rule not in LOCAL)
+
+
+def trials_of(run: RunSettings) -> list[Trials]:
+    """How the individuals of each generation of each search are tried."""
+    search = run.search
+    sizes = [search.population_of(number) for number in range(search.generations)] * len(run.searches)
+    return [Trials(size, **search.trials.model_dump()) for size in sizes]
+
+
+def controls_of(run: RunSettings) -> Trials:
+    """How uniform weights and terms alone are tried."""
+    count = 1 + len(run.search.controls_of(run.loss.terms))
+    return Trials(count, share=run.search.trials.share, seeds=run.search.trials.seeds)
 
 
 def planned_clips(shards_file: Path) -> dict[str, int]:

@@ -24,7 +24,7 @@ from pipeline_src.report.drawing import (
 )
 from pipeline_src.report.gather import RunFacts
 from pipeline_src.report.phrases import listed, number
-from pipeline_src.report.search_findings import CONTROL_NAMES, measure_name, measured, weak_measure
+from pipeline_src.report.search_findings import measure_name, measured, weak_measure
 from pipeline_src.report.terms import PLACES, Term, distillations, families, ordered
 
 POINTS, CROWD = 2000, 200
@@ -128,7 +128,7 @@ def fitness_curve(facts: RunFacts) -> list[Panel]:
     """Every individual's fitness by generation, the best so far, and the controls; one panel per measure taken."""
     panels: list[Panel] = []
     used = facts.settings.fitness.measure
-    for measure in (used, "weak" if used == "zipf" else "zipf"):
+    for measure in (used, *(other for other in ("zipf", "weak") if other != used)):
         if facts.individuals[measure].notna().any():
             _fitness_panel(facts, panels, measure, searched=measure == used)
     return panels
@@ -191,7 +191,7 @@ def _fitness_panel(facts: RunFacts, panels: list[Panel], measure: str, *, search
         size, alpha = (4.0, 0.55) if len(chosen) <= CROWD else (2.2, 0.3)
         dots: dict[str, Any] = {"markersize": size, "alpha": alpha, "markeredgewidth": 0, "color": ACCENT}
         axes.plot(numbers.iloc[chosen], values.iloc[chosen], "o", **dots, label="individual")
-        best = values.where(ok).groupby(numbers).max()
+        best = values.where(ok & (everyone["rung"] == everyone["rung"].max())).groupby(numbers).max()
         if searched:
             axes.step(best.index, best.cummax(), where="mid", color=INK, linewidth=1.3, label="best so far")
         mean = values.where(ok).groupby(numbers).mean()
@@ -202,10 +202,13 @@ def _fitness_panel(facts: RunFacts, panels: list[Panel], measure: str, *, search
             (WARM, (0, (3, 1.5, 1, 1.5))),
             (MUTED, (0, (2, 2))),
             (MUTED, (0, (6, 1))),
+            (WARM, (0, (1, 1))),
+            (SECOND, (0, (1, 2))),
+            (INK, (0, (1, 3))),
         )
         for (control, value), (colour, style) in zip(measured(facts, measure).items(), styles, strict=False):
-            axes.axhline(value, color=colour, linestyle=style, linewidth=1.2, label=CONTROL_NAMES.get(control, control))
-            marks.append(f"{CONTROL_NAMES.get(control, control)} {number(value)}")
+            axes.axhline(value, color=colour, linestyle=style, linewidth=1.2, label=control)
+            marks.append(f"{control} {number(value)}")
         failed = numbers[~ok].unique()
         if searched and len(failed):
             axes.plot(
@@ -217,7 +220,7 @@ def _fitness_panel(facts: RunFacts, panels: list[Panel], measure: str, *, search
                 label="failed",
             )
         axes.set_title(name + (" (searched)" if searched else " (reported only)"))
-        axes.set_ylabel("minus KL, nats" if measure == "zipf" else "agreement")
+        axes.set_ylabel({"zipf": "minus KL, nats", "weak": "agreement", "mix": "weighted sum"}[measure])
         _generations(drawing, len(numbers.unique()))
         drawing.legend(2)
         drawing.description = (

@@ -10,19 +10,24 @@ from pipeline_src.report.paper import CORRELATION
 from pipeline_src.report.phrases import listed, number, several
 
 CONTROL_NAMES = {
+    "uniform": "uniform weights",
     "untrained": "untrained network",
     "raw_pixels": "raw pixels",
+    "nuisance": "recording conditions",
     "constant": "constant vectors",
     "gaussian": "random vectors",
     "noise": "random vectors",
 }
 EMPTY = ("constant", "gaussian", "noise")
+ALONE = "only "
 
 
 def measure_name(measure: str, weak_measure: str | None) -> str:
     """How a fitness measure is called on the page."""
     if measure == "zipf":
         return "Zipf fitness"
+    if measure == "mix":
+        return "mixed fitness"
     return {"nmi": "weak fitness (NMI)", "ari": "weak fitness (adjusted Rand)"}.get(
         weak_measure or "", "weak fitness (accuracy)"
     )
@@ -44,11 +49,13 @@ def search_findings(facts: RunFacts) -> list[Finding]:
 
 def fitness_findings(facts: RunFacts) -> list[Finding]:
     """What the controls say about the measure that the search maximised."""
-    ok = facts.individuals["fitness"].dropna()
+    ok = facts.finalists["fitness"]
     found = []
     if len(ok):
         for control in facts.controls:
-            found.append(_control(facts, control, ok))
+            if not control.startswith(ALONE):
+                found.append(_control(facts, control, ok))
+        found.extend(_terms_alone(facts, ok))
     return [*found, *_measures_agree(facts), *_fitness_and_transfer(facts)]
 
 
@@ -76,26 +83,29 @@ def fitness_and_transfer(facts: RunFacts, collection: str, method: str) -> list[
 def _progress(facts: RunFacts, best: dict[str, object]) -> Finding:
     everyone = facts.individuals
     generations = facts.settings.search.generations
-    by_generation = everyone.groupby("generation")["fitness"]
-    first_best, means = by_generation.max()[0], by_generation.mean()
+    by_generation = facts.finalists.groupby("generation")["fitness"]
+    means = by_generation.mean()
+    first = int(means.index[0])
+    first_best = by_generation.max()[first]
     top = float(best["fitness"])  # type: ignore[arg-type]
     if generations == 1:
         return Finding(
-            f"The search had one generation, whose weights are drawn at random: nothing evolved. The best of its"
+            f"The search had one generation, {_first(facts, 0)}: nothing evolved. The best of its"
             f" {several(len(everyone), 'individual')} has fitness {number(top)}.",
             "bad",
         )
     mean = f"The mean of a generation went from {number(means.iloc[0])} to {number(means.iloc[-1])}."
-    if best["generation"] == 0:
+    if best["generation"] == first:
         return Finding(
-            f"Fitness did not improve: the best individual ({number(top)}) is from generation 0, whose weights are"
-            " drawn at random. What this page calls evolved is the best of"
-            f" {facts.settings.search.population} random draws. {mean}",
+            f"Fitness did not improve: the best individual ({number(top)}) is from generation {first},"
+            f" {_first(facts, first)}. What this page calls evolved is the best of its"
+            f" {several(facts.settings.search.population_of(first), 'individual')}."
+            f" {mean}",
             "bad",
         )
     text = (
-        f"The best fitness rose from {number(first_best)} in generation 0, which is drawn at random, to {number(top)}"
-        f" in generation {best['generation']}. {mean}"
+        f"The best fitness rose from {number(first_best)} in generation {first}, {_first(facts, first)}, to"
+        f" {number(top)} in generation {best['generation']}. {mean}"
     )
     noise = _noise(facts)
     if noise is not None and top - first_best < noise:
@@ -105,6 +115,15 @@ def _progress(facts: RunFacts, best: dict[str, object]) -> Finding:
         )
         return Finding(text, "bad")
     return Finding(text, "good")
+
+
+def _first(facts: RunFacts, generation: int) -> str:
+    """What the first generation with a success is."""
+    if generation:
+        return "the first in which an individual succeeded"
+    search = facts.settings.search
+    drawn = search.strategy in ("tournament", "random") and search.start == "uniform"
+    return "whose weights are drawn at random" if drawn else "which the search began with"
 
 
 def _noise(facts: RunFacts) -> float | None:
@@ -137,7 +156,9 @@ def _control(facts: RunFacts, control: str, individuals: pd.Series) -> Finding:
     if best <= value:
         what = {
             "untrained": "by this measure no training of the search brought anything",
+            "uniform": "the search found no better weights than the same for every term",
             "raw_pixels": "the measure does not tell trained networks from the pixels themselves",
+            "nuisance": "the measure can be won by how videos were recorded",
         }.get(control, "the measure can be won without any content")
         text = f"Control, {name}: fitness {number(value)}, and not one of {total} is above it (best {number(best)})"
         return Finding(f"{text}: {what}.", "bad")
@@ -151,8 +172,27 @@ def _control(facts: RunFacts, control: str, individuals: pd.Series) -> Finding:
     return Finding(text, "bad" if 2 * above < len(individuals) else "plain")
 
 
+def _terms_alone(facts: RunFacts, individuals: pd.Series) -> list[Finding]:
+    """How the search compares with terms trained alone."""
+    alone = {name: content.get("fitness") for name, content in facts.controls.items() if name.startswith(ALONE)}
+    if not alone:
+        return []
+    tried = f"{several(len(alone), 'term')} tried alone"
+    known = {name: float(value) for name, value in alone.items() if value is not None}
+    if not known:
+        return [Finding(f"Control, {tried}: all refused by the guards; there is nothing to compare with.")]
+    first = max(known, key=lambda name: known[name])
+    value, best = known[first], float(individuals.max())
+    above = int((individuals > value).sum())
+    text = (
+        f"Control, {tried}: the best, {first.removeprefix(ALONE)}, has fitness {number(value)}; {above} of"
+        f" {several(len(individuals), 'scored individual')} are above it (best {number(best)})."
+    )
+    return [Finding(text, "bad" if best <= value else "plain")]
+
+
 def _measures_agree(facts: RunFacts) -> list[Finding]:
-    both = facts.individuals[["zipf", "weak"]].dropna()
+    both = facts.finalists[["zipf", "weak"]].dropna()
     rho = rank_correlation(both["zipf"].tolist(), both["weak"].tolist())
     if rho is None:
         return []
@@ -191,6 +231,9 @@ def _fitness_and_transfer(facts: RunFacts) -> list[Finding]:
 
 
 def measured(facts: RunFacts, measure: str) -> dict[str, float]:
-    """A measure of the controls that have it, by control."""
+    """A measure of the controls that have it, by name; of the terms alone only the best."""
     values = {n: measure_of(content, measure, weak_measure(facts)) for n, content in facts.controls.items()}
-    return {name: value for name, value in values.items() if value is not None}
+    known = {name: value for name, value in values.items() if value is not None}
+    alone = [name for name in known if name.startswith(ALONE)]
+    best = max(alone, key=lambda name: known[name], default=None)
+    return {CONTROL_NAMES.get(name, name): known[name] for name in known if name == best or name not in alone}

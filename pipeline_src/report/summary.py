@@ -3,7 +3,7 @@
 from pipeline_src.report.gather import ClipSet, RunFacts
 from pipeline_src.report.phrases import listed, number, several, whole
 from pipeline_src.report.terms import families, ordered
-from pipeline_src.settings.clips import FolderSource, WorldSource
+from pipeline_src.settings.clips import BenchmarkSource, FolderSource, WorldSource
 
 
 def summary(facts: RunFacts) -> str:
@@ -82,6 +82,8 @@ def _clips(facts: RunFacts, found: ClipSet) -> str:
         origin = f"videos of the built-in world, {source.classes} classes"
     elif isinstance(source, FolderSource):
         origin = "videos of a folder"
+    elif isinstance(source, BenchmarkSource):
+        origin = f"the benchmark {source.name}"
     else:
         origin = "videos of a list"
     text = f"{whole(found.index['usable'])} of {several(found.index['planned'], 'planned clip')} from {origin};"
@@ -93,7 +95,7 @@ def _clips(facts: RunFacts, found: ClipSet) -> str:
         if len(known):
             first = known.iloc[0]
             text += f", {whole(first['classes'])} classes, {whole(first['test_clips'])} test clips in the first"
-    return text + "."
+    return f"{text}. {found.note}." if found.note else f"{text}."
 
 
 def _training(iterations: int, batch_size: int) -> str:
@@ -109,6 +111,12 @@ def _fitness(facts: RunFacts) -> str:
         )
     weak = fitness.weak
     assert weak is not None  # the settings require it for this measure
+    if fitness.measure == "mix":
+        return (
+            f"{number(fitness.mix.zipf, 2)} of the Zipf fitness ({fitness.zipf.clusters} clusters of up to"
+            f" {several(fitness.clips, 'clip')}) and {number(fitness.mix.weak, 2)} of the agreement ({weak.measure}) of"
+            f" clusters with classes of {weak.collection}, training part."
+        )
     return f"the agreement ({weak.measure}) of clusters with classes of {weak.collection}, training part."
 
 

@@ -10,6 +10,7 @@ from pipeline_src.report.comparison import METHODS, Score, scores
 from pipeline_src.report.gather import ClipSet, Model, RunFacts, measure_of
 from pipeline_src.report.paper import DISTILLED, EARLY, LATE, OBSERVATIONS
 from pipeline_src.report.phrases import listed, number, percent
+from pipeline_src.report.protocols import shown_entry
 from pipeline_src.report.search_findings import CONTROL_NAMES, weak_measure
 from pipeline_src.report.terms import ordered
 
@@ -17,11 +18,13 @@ KINDS = {
     "evolved": "best weights of the search",
     "evolved_without_distillation": "evolved, distillation weights set to 0",
     "evolved_permuted": "evolved weights dealt to the terms at random",
-    "best_of_first_generation": "best of generation 0: random search",
+    "best_of_random": "best of as many random weights as the search tried",
     "random": "weights drawn at random",
     "uniform": "every weight 1",
     "single": "one term",
+    "upper_bound": "an upper bound, learned from labels",
     "scratch": "no pretraining",
+    "pretrained": "weights from elsewhere",
     "baseline": "no network",
 }
 SHOWN_FAILURES = 50
@@ -211,3 +214,64 @@ def _averaged(values: list[float | None], digits: int) -> str:
         return "–"
     mean = number(sum(known) / len(known), digits)
     return mean if len(known) == 1 else f"{mean} ± {number(stdev(known), digits)}"
+
+
+@dataclass(frozen=True)
+class PairedRow:
+    """Evolved minus another entry by each method: difference, interval and p (None = not evaluated)."""
+
+    other: str
+    cells: list[dict[str, float] | None]
+
+
+def paired_rows(facts: RunFacts, collection: str) -> list[PairedRow]:
+    """What evolved is held against on the same clips; empty without an evolved entry."""
+    table, ours = facts.protocols.paired, shown_entry(facts.settings)
+    own = table[(table["collection"] == collection) & ((table["entry"] == ours) | (table["other"] == ours))]
+    rows: dict[str, list[dict[str, float] | None]] = {}
+    for found in own.to_dict("records"):
+        sign = 1 if found["entry"] == ours else -1
+        other = str(found["other"] if sign == 1 else found["entry"])
+        low, high = sorted((sign * found["low"], sign * found["high"]))
+        cell = {"difference": sign * found["difference"], "low": low, "high": high, "p": found["p"]}
+        rows.setdefault(other, [None] * len(METHODS))[METHODS.index(found["method"])] = cell
+    return [PairedRow(other, cells) for other, cells in rows.items()]
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """Means over seeds and splits: top-1 by probe; of speeds, their scores and how they rank (None = not known)."""
+
+    entry: str
+    top1: dict[str, float | None]
+    rank_correlation: float | None
+    scores: list[float | None]
+
+
+PROBED = ("motion", "overlap", "order", "speed")
+PROBED_SPEEDS = ("0.5x", "1x", "2x", "4x")
+
+
+def probe_rows(facts: RunFacts, collection: str) -> list[ProbeRow]:
+    """What embeddings tell about time; the first row is chance."""
+    table = facts.protocols.probes
+    own = table[table["collection"] == collection]
+    if own.empty:
+        return []
+    means = own.groupby(["entry", "probe", "measure"])["value"].mean()
+
+    def value(entry: str, probe: str, measure: str) -> float | None:
+        return float(means[entry, probe, measure]) if (entry, probe, measure) in means.index else None
+
+    chances = own[own["measure"] == "chance"].groupby("probe")["value"].mean()
+    rows = [ProbeRow("chance", {name: chances.get(name) for name in PROBED}, None, [None] * len(PROBED_SPEEDS))]
+    for entry in dict.fromkeys(own["entry"]):
+        rows.append(
+            ProbeRow(
+                str(entry),
+                {name: value(entry, name, "top1") for name in PROBED},
+                value(entry, "speed", "rank_correlation"),
+                [value(entry, "speed", f"score at {speed}") for speed in PROBED_SPEEDS],
+            )
+        )
+    return rows

@@ -10,47 +10,13 @@ import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from pipeline_src.clips.folder_state import check_source
-from pipeline_src.errors import UserError
 from pipeline_src.report.run_cost import disk, hours
 from pipeline_src.report.run_size import LOCAL, Size, collection_size, job_counts, submissions
 from pipeline_src.settings.run import RunSettings, load_settings
 from pipeline_src.stages.command import run as run_stage
-
-DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
-
-
-def read_config(paths: Sequence[Path]) -> dict[str, Any]:
-    """Configuration files as Snakemake merges them: mappings key by key, a later file over an earlier one.
-
-    Raises:
-        UserError: a file that is missing, or no YAML mapping.
-    """
-    merged: dict[str, Any] = {}
-    for path in paths:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"--configfile: {str(path)!r} - cannot be read: {error.strerror}") from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            first = " ".join(str(error).split())
-            raise UserError(f"{path}: not YAML ({first})") from error
-        if not isinstance(values, dict):
-            raise UserError(f"{path}: {type(values).__name__} - allowed: a mapping of settings")
-        _update(merged, values)
-    return merged
-
-
-def _update(target: dict[str, Any], values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _update(target[key], value)
-        else:
-            target[key] = value
+from pipeline_src.stages.config_file import DEFAULT_CONFIG, read_config
 
 
 def estimate(run: RunSettings) -> str:
@@ -96,10 +62,7 @@ def _jobs(counts: dict[str, int]) -> str:
     local = sum(jobs for rule, jobs in counts.items() if rule in LOCAL)
     rows = [("rule", "jobs"), *((rule, f"{jobs:,}") for rule, jobs in sorted(counts.items()))]
     rows.append(("total", f"{sum(counts.values()):,}"))
-    return (
-        f"{_table(rows, right=(1,))}\n\n{submissions(counts):,} cluster jobs: the training and score of an individual"
-        f" are one, and {local:,} run where Snakemake does"
-    )
+    return f"{_table(rows, right=(1,))}\n\n{submissions(counts):,} cluster jobs, and {local:,} run where Snakemake does"
 
 
 def _bytes(count: int) -> str:

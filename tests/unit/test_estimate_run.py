@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,8 +116,13 @@ def test_figures_scale_with_what_they_are_made_of(listed: Callable[..., Config])
     assert large["sound"] == space["sound"]
     assert large_h["extract_grey"] == pytest.approx(4 * time_h["extract_grey"])
     _, searched_h = figures({**plain, "search": {"population": 6, "generations": 10}})
-    assert searched_h["pretrain_individual"] == pytest.approx(15 * time_h["pretrain_individual"])
-    assert searched_h["score_individual"] == pytest.approx(15 * time_h["score_individual"])
+    assert searched_h["try_weights"] == pytest.approx(15 * time_h["try_weights"])
+    # 9 of a third of the steps, 3 of them go on for two thirds: 5 of 9 trainings.
+    halving = {"population": 9, "generations": 10, "trials": {"rungs": 2}}
+    longer = {**plain, "proxy": {**plain["proxy"], "iterations": 30}}
+    _, whole_h = figures({**longer, "search": {"population": 9, "generations": 10}})
+    _, halved_h = figures({**longer, "search": halving})
+    assert halved_h["try_weights"] == pytest.approx(5 / 9 * whole_h["try_weights"])
     _, seeds_h = figures({**plain, "seeds": [0, 1, 2]})
     assert seeds_h["pretrain_model"] == pytest.approx(3 * time_h["pretrain_model"])
     assert seeds_h["evaluate_finetune"] == pytest.approx(3 * time_h["evaluate_finetune"])
@@ -132,7 +136,7 @@ def test_gpu_hours_go_where_the_device_says(listed: Callable[..., Config]) -> No
     sizes = {name: collection_size(name, run.collections[name]) for name in run.used_collections}
     for has_gpu in (False, True):
         found = {row.stage: row.gpu for row in hours(run, sizes, counts, has_gpu)}
-        assert found["pretrain_individual"] > 0
+        assert found["try_weights"] > 0
         assert found["evaluate_finetune"] == found["decode_clips"] == 0
         assert (found["pretrain_model"] > 0) == has_gpu
 
@@ -147,11 +151,11 @@ def test_earlier_runs_are_measured_and_said_so(listed: Callable[..., Config]) ->
     (pool / "frames" / "000000.h5").write_bytes(bytes(50_000))
     (pool / "benchmarks" / "decode_clips" / "000000.tsv").write_text("s\th:m:s\n36\t0:00:36\n")
     for number, (seconds, steps) in enumerate(((10, 4), (20, 4), (900, 4))):
-        name = f"000_00{number}"
-        made = Path("results/earlier/search/gen_000") / f"ind_00{number}"
+        name = f"search_000_0_0_00{number}"
+        made = Path("results/earlier/search/gen_000/rung_0/seed_0") / f"job_00{number}"
         made.mkdir(parents=True)
         (made / "metrics.jsonl").write_text(json.dumps({"event": "end", "iterations": steps}) + "\n")
-        benchmark = Path("results/earlier/benchmarks/pretrain_individual") / f"{name}.tsv"
+        benchmark = Path("results/earlier/benchmarks/try_weights") / f"{name}.tsv"
         benchmark.parent.mkdir(parents=True, exist_ok=True)
         benchmark.write_text(f"s\n{seconds}\n")
     sizes = {name: collection_size(name, run.collections[name]) for name in run.used_collections}
@@ -163,16 +167,17 @@ def test_earlier_runs_are_measured_and_said_so(listed: Callable[..., Config]) ->
     cores = min(8, os.cpu_count() or 1)
     assert found["decode_clips"].cpu == pytest.approx((1000 + 48) * 0.36 * cores / 3600)
     assert "data/pool" in found["decode_clips"].origin
-    assert found["pretrain_individual"].cpu == pytest.approx(4 * 4 * 5 / 3600)
-    assert "results/earlier" in found["pretrain_individual"].origin
+    assert found["try_weights"].cpu == pytest.approx(4 * 4 * 5 / 3600)
+    assert "results/earlier" in found["try_weights"].origin
     assert found["pretrain_model"].origin.startswith("default")
     for row in [*space.values(), *found.values()]:
         assert row.origin.startswith(("measured", "default"))
 
 
 def test_a_search_individual_is_one_cluster_job(listed: Callable[..., Config]) -> None:
-    _, few = sized(listed(1000))
-    _, many = sized({**listed(1000), "search": {"population": 2, "generations": 12}})
+    config = listed(1000)
+    _, few = sized(config)
+    _, many = sized({**config, "search": {**config["search"], "generations": 12}})
     assert submissions(many) - submissions(few) == 10 * 2
 
 
@@ -190,13 +195,11 @@ def test_clips_of_a_list_are_its_distinct_rows(listed: Callable[..., Config]) ->
     assert "at most 3 clips each" in size.origin
 
 
-def test_two_million_clips_take_seconds_and_no_torch(listed: Callable[..., Config], tmp_path: Path) -> None:
+def test_two_million_clips_are_counted_without_torch(listed: Callable[..., Config], tmp_path: Path) -> None:
     config = listed(2_000_000, clips_per_shard=1000)
     Path("run.yaml").write_text(yaml.safe_dump(config))
-    started = time.monotonic()
     done = command("run.yaml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - started < 30
     assert re.search(r"^pool +2,000,000 +2,000,000 +2,000 ", done.stdout, re.M)
     imports = "import sys, pipeline_src.stages.estimate_run\nassert not {'torch', 'cv2', 'h5py'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", imports], cwd=ROOT, check=True, timeout=60)
@@ -238,6 +241,14 @@ def test_a_world_and_a_folder_are_counted(tmp_path: Path, monkeypatch: pytest.Mo
     text = estimate(load_settings(copy.deepcopy(TINY)))
     assert re.search(r"^pool +2 +2 +1 +files in videos$", text, re.M)
     assert re.search(r"^labelled +48 +48 +2 +the setting videos$", text, re.M)
+
+
+def test_a_benchmark_is_counted_by_its_files(tmp_path: Path) -> None:
+    for name in ("wave/a.avi", "clap/b.avi", "clap/c.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    source = {"kind": "benchmark", "name": "hmdb51", "path": str(tmp_path)}
+    assert collection_size("set", CollectionSettings.model_validate({"source": source})).videos == 3
 
 
 @pytest.mark.parametrize("suffix", ["csv", "txt", "parquet"])

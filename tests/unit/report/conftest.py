@@ -1,6 +1,7 @@
 """A finished run made of small files, as the pipeline's stages leave them, with numbers that the tests choose."""
 
 import csv
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline_src.evolution.tables import MEASURED, RANKING
+from pipeline_src.report.tables import PROBED, PROBED_SPEEDS
 from pipeline_src.settings.run import RunSettings, load_settings
+from pipeline_src.transfer.paired import COLUMNS
 
-METHODS = ("kmeans", "linear", "finetune")
+LABELS = ("bounce", "orbit", "zoom")
+METHODS = ("kmeans", "linear", "finetune", "retrieval")
 HOSTILE = "<script>alert('clip')</script>&\"x"
 
 Top1 = Callable[[str, int, str], float | None]
@@ -128,14 +133,17 @@ class FakeRun:
                     if kl is not None
                     else fitness_json(None, None, "collapsed", f"effective rank 1.1 {HOSTILE}")
                 )
-                _json(folder / f"ind_{i:03d}" / "fitness.json", found)
                 weights = {term: round(float(random.random()), 6) for term in terms}
                 rows.append((found, i, weights))
             rows.sort(key=lambda row: (row[0]["fitness"] is None, -(row[0]["fitness"] or 0.0)))
-            table: list[list[Any]] = [["individual", "rank", "fitness", "status", "reason", *terms]]
+            table: list[list[Any]] = [[*RANKING, *MEASURED, *terms]]
             for place, (found, i, weights) in enumerate(rows, 1):
                 value = "" if found["fitness"] is None else found["fitness"]
-                table.append([i, place, value, found["status"], found["reason"], *weights.values()])
+                zipf, weak = found["zipf"] or {}, found["weak"] or {}
+                measured = [-zipf["kl"] if zipf else "", zipf.get("noise", ""), weak.get("nmi", "")]
+                measured += [found["effective_rank"], found["stability"]]
+                row = [i, place, 0, value, "", found["status"], found["reason"]]
+                table.append([*row, *measured, *weights.values()])
                 if found["fitness"] is not None and (best is None or found["fitness"] > best["fitness"]):
                     best = {"generation": g, "individual": i, "fitness": found["fitness"], "weights": weights}
             _csv(folder / "generation.csv", table)
@@ -180,6 +188,9 @@ class FakeRun:
                                 "seed": seed,
                                 "method": method,
                                 "top1": top1,
+                                "predictions": [LABELS[n % 3] for n in range(20)]
+                                if top1 is not None and method != "retrieval"
+                                else [],
                             }
                             where = folder / name / f"split_{split}" / entry.name / f"seed_{seed}"
                             _json(where / f"{method}.json", content)
@@ -192,6 +203,31 @@ class FakeRun:
                         table.append([name, split, baseline, "baseline", 0, method, top1])
                 _json(folder / name / f"split_{split}" / "baselines.json", {"results": results})
         _csv(folder / "results.csv", table)
+        self._protocols(folder)
+
+    def _protocols(self, folder: Path) -> None:
+        base = ["collection", "split", "entry", "seed"]
+        retrieval: list[list[Any]] = [[*base, "k", "recall", "knn_top1"]]
+        labels: list[list[Any]] = [[*base, "method", "labels", "labelled_clips", "top1"]]
+        probes: list[list[Any]] = [[*base, "probe", "measure", "value"]]
+        paired: list[list[Any]] = [list(COLUMNS)]
+        names = [entry.name for entry in self.settings.lineup]
+        for name in self.settings.transfer.collections:
+            for split in range(1, self.settings.collections[name].split_count + 1):
+                for entry in names:
+                    for seed in self.settings.seeds:
+                        own = [name, split, entry, seed]
+                        retrieval += [[*own, k, min(1, 0.3 + 0.01 * k), 0.35] for k in (1, 5, 10, 20, 50)]
+                        labels += [[*own, "linear", "5shot", 40, 0.2], [*own, "linear", "50pct", 75, 0.25]]
+                        probes += [[*own, probe, "top1", 0.4] for probe in PROBED]
+                        probes += [[*own, probe, "chance", 0.25] for probe in PROBED]
+                        probes += [[*own, "speed", "rank_correlation", 0.6]]
+                        probes += [[*own, "speed", f"score at {speed}", n - 1] for n, speed in enumerate(PROBED_SPEEDS)]
+            for first, second in itertools.combinations(names, 2):
+                for method in METHODS:
+                    paired.append([name, method, first, second, self.test_clips, 60, 0.05, -0.02, 0.12, 0.2])
+        for path, rows in (("retrieval", retrieval), ("fewer_labels", labels), ("probes", probes), ("paired", paired)):
+            _csv(folder / f"{path}.csv", rows)
 
     def _collection(self, name: str) -> None:
         failed = self.failed.get(name, [])
@@ -212,6 +248,12 @@ class FakeRun:
         rows: list[Sequence[str]] = [["clip_id", "status", "reason"], *failed]
         rows += [[f"clip{number:05d}", "ok", ""] for number in range(usable)]
         _csv(folder / "status" / "decode" / "000000.csv", rows)
+        if name != "pool":
+            splits = [f"split_{n + 1}" for n in range(self.settings.collections[name].split_count)]
+            clips = [
+                [f"clip{n:05d}", LABELS[n % 3], *["test" if n % 2 else "train" for _ in splits]] for n in range(40)
+            ]
+            _csv(folder / "clips.csv", [["clip_id", "label", *splits], *clips])
 
     def _benchmarks(self) -> None:
         header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline_src.report.findings import limits, transfer_findings
 from pipeline_src.report.gather import gather
+from pipeline_src.report.search_figures import fitness_curve
 from pipeline_src.report.search_findings import fitness_findings, search_findings
 
 Make = Callable[..., Any]
@@ -100,6 +101,30 @@ def test_one_generation_is_called_a_random_search(fake_run: Make) -> None:
     assert "nothing evolved" in search_findings(gather(run.write()))[0].text
 
 
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ({}, "in generation 0, whose weights are drawn at random, to"),
+        ({"strategy": "cmaes"}, "in generation 0, which the search began with, to"),
+        ({"start": "one_hot", "population": 84}, "in generation 0, which the search began with, to"),
+    ],
+)
+def test_the_first_generation_is_called_random_only_where_it_is(
+    fake_run: Make, search: dict[str, Any], expected: str
+) -> None:
+    """Else a warm start looks like what evolution has reached."""
+    run = fake_run(**FEW, search={"population": 4, "generations": 3, **search})
+    assert expected in search_findings(gather(run.write()))[0].text
+
+
+def test_a_mixed_fitness_has_a_panel_of_its_own_beside_its_parts(fake_run: Make) -> None:
+    """Else the page shows what the search did not maximise."""
+    run = fake_run(**FEW, fitness={"measure": "mix", "clips": 240, "weak": {"collection": "motions"}})
+    panels = fitness_curve(gather(run.write()))
+    assert [panel.name for panel in panels] == ["fitness_mix", "fitness_zipf", "fitness_weak"]
+    assert panels[0].description.startswith("mixed fitness of 12 individuals")
+
+
 def test_controls_that_win_are_said(fake_run: Make) -> None:
     """A fitness that untrained networks or random vectors maximise would be trusted."""
     run = fake_run(**FEW)
@@ -110,6 +135,44 @@ def test_controls_that_win_are_said(fake_run: Make) -> None:
     assert "of 12 scored individuals are above it" in found["Control, raw pixels"].text
     assert "refused by the guards, as it must be" in found["Control, constant vectors"].text
     assert "won without any content" in found["Control, random vectors"].text
+
+
+def test_what_the_search_brought_is_told_beside_uniform_weights_and_terms_alone(fake_run: Make) -> None:
+    """A search that loses against a single term, or against no search at all, would look like a success."""
+    run = fake_run(**FEW)
+    run.kl = lambda g, i: 0.3 + 0.01 * i
+    run.control_kl = {"uniform": 0.25, "only rgb.shuffle": 0.4, "only rgb.future": 0.315, "only rgb.backward": None}
+    uniform, alone = fitness_findings(gather(run.write()))[:2]
+    assert "the search found no better weights than the same for every term" in uniform.text
+    assert uniform.tone == "bad"
+    assert "3 terms tried alone: the best, rgb.future, has fitness −0.315; 6 of 12" in alone.text
+    assert alone.tone == "plain"
+    run.control_kl = {"only rgb.future": 0.29}
+    (alone, *_) = fitness_findings(gather(run.write()))
+    assert "1 term tried alone: the best, rgb.future, has fitness −0.290; 0 of 12" in alone.text
+    assert alone.tone == "bad"
+
+
+def test_a_search_whose_first_generation_failed_begins_with_the_first_that_did_not(fake_run: Make) -> None:
+    """Else nothing is called risen, from nothing, and that is called good."""
+    run = fake_run(**FEW)
+    run.kl = lambda g, i: None if g == 0 else 0.3 + 0.01 * i
+    progress = search_findings(gather(run.write()))[0]
+    assert "is from generation 1, the first in which an individual succeeded" in progress.text
+    assert "–" not in progress.text
+    assert progress.tone == "bad"
+
+
+def test_controls_are_held_against_those_who_were_trained_as_long(fake_run: Make) -> None:
+    """Else a lucky short training, which says nothing, beats them."""
+    run = fake_run(**FEW)
+    run.control_kl = {"uniform": 0.2, "only rgb.future": 0.2}
+    facts = gather(run.write())
+    facts.individuals["fitness"] = -0.05
+    facts.individuals.loc[facts.individuals["individual"] == 0, ["rung", "fitness"]] = [1, -0.3]
+    uniform, alone = fitness_findings(facts)[:2]
+    assert "not one of 3 scored individuals is above it (best −0.300)" in uniform.text
+    assert "0 of 3 scored individuals are above it (best −0.300)" in alone.text
 
 
 def test_a_lead_over_a_control_within_the_noise_of_the_estimate(fake_run: Make) -> None:
@@ -129,6 +192,6 @@ def test_fitness_and_transfer_over_the_lineup(fake_run: Make) -> None:
     names = [entry.name for entry in run.settings.lineup]
     run.top1 = lambda entry, seed, method: 0.2 + 0.1 * names.index(entry)
     found = fitness_findings(gather(run.write()))[-1]
-    assert "k-means −1.00, 1-layer −1.00 and fine-tune −1.00" in found.text
+    assert "k-means −1.00, 1-layer −1.00, fine-tune −1.00 and R@1 −1.00" in found.text
     assert "6 lineup entries" in found.text
     assert found.tone == "bad"

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.report.gather import gather
+from pipeline_src.report.summary import facts_list
 
 Make = Callable[..., Any]
 FEW = {"loss": {"terms": ["rgb.shuffle", "rgb>flow.translate", "distill.flow.layer1"]}}
@@ -99,3 +100,15 @@ def test_a_table_without_the_search_terms_is_refused(fake_run: Make) -> None:
     path.write_text(path.read_text().replace("rgb.shuffle", "rgb.jigsaw"))
     with pytest.raises(UserError, match=r"generation.csv: lacks the columns rgb.shuffle"):
         gather(settings)
+
+
+def test_what_the_plan_says_of_a_source_stands_beside_its_clips(fake_run: Make) -> None:
+    """A part of a benchmark would be read as the benchmark."""
+    run = fake_run(**FEW)
+    settings = run.write()
+    plan = run.data / "motions" / "plan" / "shards.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text(json.dumps({"shards": [], "note": "hmdb51: 12 of the official 6766 clips are there"}))
+    facts = gather(settings)
+    assert [found.note != "" for found in facts.collections] == [False, True]
+    assert dict(facts_list(facts))["Clips: motions"].endswith(". hmdb51: 12 of the official 6766 clips are there.")

@@ -1,6 +1,7 @@
 """The page and its figures, made by the stage as Snakemake runs it."""
 
 import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -59,6 +60,7 @@ def write(monkeypatch: pytest.MonkeyPatch, folder: Path, settings: Any) -> str:
     text = json.dumps({"run": settings.model_dump(mode="json")})
     page, figures = folder / "report" / "index.html", folder / "report" / "figures"
     arguments = ["write_report", "--settings", text, "--page", str(page), "--figures", str(figures)]
+    arguments += ["--tables", str(folder / "report" / "tables")]
     monkeypatch.setattr(sys, "argv", arguments)
     main()
     return page.read_text(encoding="utf-8")
@@ -77,7 +79,12 @@ def test_the_page_is_whole_and_needs_nothing_else(
     outline = Outline()
     outline.feed(page)
     assert outline.open == []
-    assert "script" not in outline.tags
+    assert re.findall(r"<script[^>]*>", page) == ['<script type="application/json" id="population">', "<script>"]
+    assert not re.search(r"<[^>]* on[a-z]+=", page.split("<script>")[0])
+    script = page.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # The browser runs this script and no other.
+    assert f"script-src 'sha256-{digest}'" in page
     assert hostile not in page
     assert page.count("&lt;script&gt;alert(&#39;clip&#39;)&lt;/script&gt;") >= 4
     assert outline.loads == []
@@ -173,7 +180,7 @@ def test_a_run_without_labelled_collections_or_any_success(
 
 def test_an_unknown_setting_is_a_user_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A traceback instead of the setting's name."""
-    arguments = ["write_report", "--settings", '{"runn": {}}', "--page", "p", "--figures", "f"]
+    arguments = ["write_report", "--settings", '{"runn": {}}', "--page", "p", "--figures", "f", "--tables", "t"]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(UserError, match="runn"):
         main()

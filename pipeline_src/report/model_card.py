@@ -1,0 +1,162 @@
+"""The README.md of an exported encoder: what it was trained on, what it does, how to use it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_src.embedding.clip_format import ClipFormat
+from pipeline_src.report.intervals import wilson
+from pipeline_src.settings.learning import TrainingSettings
+
+METHODS = {"kmeans": "k-means", "linear": "one layer", "finetune": "fine-tuned", "retrieval": "nearest neighbour"}
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model was trained on.
+
+    Attributes:
+        collection: its name.
+        kind: where its videos came from: folder, list, youtube or world.
+        clips, videos: how many.
+        hours: of all clips together.
+        labelled: whether labels were used.
+    """
+
+    collection: str
+    kind: str
+    clips: int
+    videos: int
+    hours: float
+    labelled: bool
+
+
+def model_card(
+    *,
+    run: str,
+    entry: str,
+    kind: str,
+    seeds: Sequence[int],
+    data: TrainingData,
+    training: TrainingSettings,
+    weights: Mapping[str, float],
+    format: ClipFormat,
+    revision: str,
+    results: Sequence[Mapping[str, Any]],
+) -> str:
+    """The text, Markdown.
+
+    Args:
+        run, entry, kind: which model.
+        seeds: that it was trained with; the first one's is exported.
+        data, training, weights: what it learned from, and how; no weight above 0 means that it learned nothing.
+        format: of its input.
+        revision: of the code.
+        results: transfer results, of all seeds; () where nothing was evaluated.
+    """
+    trained = {term: weight for term, weight in weights.items() if weight > 0}
+    steps = training.iterations if trained else 0
+    parts = [
+        f"# Video encoder `{entry}` of run `{run}`",
+        f"RGB windows to vectors of {format.embedding_size} numbers. {_kind(kind, data, steps)}",
+        "## Training",
+        _table(
+            ("", ""),
+            [
+                ("collection", f"`{data.collection}` ({data.kind})"),
+                ("clips", f"{data.clips:,} of {data.videos:,} videos, {_hours(data.hours)}"),
+                ("steps", f"{steps:,} of {training.batch_size} clips, {training.optimiser}"),
+                ("seed", f"{seeds[0]}, the first of {', '.join(map(str, seeds))}"),
+                ("architecture", f"`{format.architecture}`"),
+                ("code", f"`{revision}`"),
+            ],
+        ),
+        "Weights of the loss:" if trained else "No term of the loss has a weight above 0.",
+        _weights(trained),
+        "## Input",
+        _input(format),
+        "## Transfer",
+        _results(results, seeds),
+        "## Use",
+        _use(format),
+        "## Intended use and limits",
+        "For research on video representations: search, clustering, and as a start for training a classifier. It sees"
+        f" {format.frames / format.frame_rate:.2g} s at a time, pictures only and no sound, and knows motion and"
+        " appearance like those of its training clips; whatever is rare or one-sided there is so here. It was not"
+        " tested for recognising people or for decisions about them, and should not be used for either.",
+        "## Licence",
+        f"The code that made it is under the MIT licence. What you may do with the weights also depends on the terms of"
+        f" the videos in `{data.collection}`, which this run does not know: check them before you pass the weights on.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _kind(kind: str, data: TrainingData, steps: int) -> str:
+    if not steps:
+        return "Not trained: as it was initialised, for comparison."
+    how = "with labels" if data.labelled else "without labels"
+    return f"Trained {how}; its weights of the loss were found as kind `{kind}` of the lineup says."
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _weights(weights: Mapping[str, float]) -> str:
+    ordered = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))
+    return _table(("term", "weight"), [(f"`{term}`", f"{weight:.3f}") for term, weight in ordered]) if ordered else ""
+
+
+def _input(format: ClipFormat) -> str:
+    fit = "cut to these proportions, then scaled" if format.fit == "crop" else "stretched"
+    stored = f"stored as JPEG of quality {format.jpeg_quality}, 4:2:2" if format.codec == "jpeg" else "without losses"
+    mean, std = (", ".join(f"{value:.2f}" for value in values) for values in (format.mean, format.std))
+    rows = [
+        ("frames per second", f"{format.frame_rate:g}"),
+        ("frame", f"{format.height} x {format.width} pixels, {fit}, {stored}"),
+        ("window", f"{format.frames} frames, the middle {format.crop} x {format.crop} pixels"),
+        ("short clips", "repeated" if format.padding == "loop" else "their last frame held"),
+        ("values", f"RGB of 0 to 255, minus {mean}, divided by {std}; the module does it"),
+        ("clip", f"the mean over {format.windows} windows spread evenly"),
+    ]
+    return _table(("", ""), rows)
+
+
+def _results(results: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
+    groups: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
+    for result in results:
+        if result.get("top1") is not None:
+            groups.setdefault((result["collection"], result["split"], result["method"]), []).append(result)
+    if not groups:
+        return "Not evaluated: this run has no labelled collection, or no result."
+    rows = []
+    for (collection, split, method), found in sorted(groups.items()):
+        mean = sum(result["top1"] for result in found) / len(found)
+        low, high = wilson(mean, found[0]["test_clips"])
+        interval = f"{100 * low:.1f} to {100 * high:.1f}"
+        accuracy, chance = f"{100 * mean:.1f}", f"{100 * found[0]['chance']:.1f}"
+        rows.append((collection, str(split), METHODS[method], accuracy, interval, chance, str(found[0]["test_clips"])))
+    head = ("collection", "split", "method", "top-1 %", "95 % interval", "chance %", "test clips")
+    many = f"Means over the seeds {', '.join(map(str, seeds))}. " if len(seeds) > 1 else ""
+    return f"{_table(head, rows)}\n\n{many}Intervals are of the test clips (Wilson)."
+
+
+def _use(format: ClipFormat) -> str:
+    return f"""In a clone of the project that made it, with torch, torchvision, safetensors and PyAV:
+
+```
+python -m pipeline_src.stages.embed_videos VIDEOS --encoder THIS_FOLDER out.npz
+```
+
+```python
+import torch
+
+encoder = torch.hub.load("path/of/clone", "rgb_encoder", source="local", run="THIS_FOLDER")
+frames = torch.zeros(1, 3, {format.frames}, {format.crop}, {format.crop}, dtype=torch.uint8)  # RGB, 0 to 255
+embedding = encoder(frames)  # (1, {format.embedding_size})
+```"""

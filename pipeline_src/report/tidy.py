@@ -1,0 +1,92 @@
+"""Every number of the page as tidy tables: one row per observation, plain column names, fractions as such."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from pipeline_src.report.benchmarks import cost_per_stage
+from pipeline_src.report.comparison import scores
+from pipeline_src.report.gather import RunFacts
+from pipeline_src.report.search_findings import CONTROL_NAMES
+
+
+def tidy_tables(facts: RunFacts) -> dict[str, pd.DataFrame]:
+    """Tables by name; those of a run's folder (results, retrieval, ...) are not repeated.
+
+    summary      top-1 of each row by each method: mean, deviation, number of results, 95 % interval, floor
+    confusions   test clips of each class by the class that they were named
+    fitness      of controls and trained networks, per seed
+    losses       every logged step of every training by term
+    clips        planned, usable and failed clips of each collection by outcome
+    costs        jobs of each stage: seconds, processor time, memory
+    """
+    return {
+        "summary": _summary(facts),
+        "confusions": _confusions(facts),
+        "fitness": _fitness(facts),
+        "losses": _losses(facts),
+        "clips": _clips(facts),
+        "costs": pd.DataFrame([asdict(cost) for cost in cost_per_stage(facts.jobs)]),
+    }
+
+
+def _summary(facts: RunFacts) -> pd.DataFrame:
+    rows = []
+    for (collection, entry, kind), own in facts.results.groupby(["collection", "entry", "kind"], sort=False):
+        for method, score in scores(own, [str(entry)]).items():
+            rows.append({"collection": collection, "entry": entry, "kind": kind, "method": method, **asdict(score)})
+    return pd.DataFrame(rows)
+
+
+def _confusions(facts: RunFacts) -> pd.DataFrame:
+    rows = [
+        (name, found.entry, true, named, int(found.counts[i, j]))
+        for name, found in facts.protocols.confusions.items()
+        for i, true in enumerate(found.classes)
+        for j, named in enumerate(found.classes)
+    ]
+    return pd.DataFrame(rows, columns=["collection", "entry", "true", "named", "clips"])
+
+
+def _fitness(facts: RunFacts) -> pd.DataFrame:
+    rows: list[tuple[str, str, int | None, dict[str, Any]]]
+    rows = [("control", CONTROL_NAMES.get(name, name), None, content) for name, content in facts.controls.items()]
+    rows += [("entry", model.entry, model.seed, model.fitness) for model in facts.models]
+    found = []
+    for about, name, seed, content in rows:
+        zipf, weak = content.get("zipf") or {}, content.get("weak") or {}
+        found.append(
+            {
+                "about": about,
+                "name": name,
+                "seed": seed,
+                "status": content.get("status"),
+                "reason": content.get("reason"),
+                "fitness": content.get("fitness"),
+                "kl": zipf.get("kl"),
+                **{measure: weak.get(measure) for measure in ("nmi", "ari", "accuracy")},
+                "effective_rank": content.get("effective_rank"),
+                "stability": content.get("stability"),
+            }
+        )
+    return pd.DataFrame(found).astype({"seed": "Int64"})
+
+
+def _losses(facts: RunFacts) -> pd.DataFrame:
+    rows = [
+        (model.entry, model.seed, step["iteration"], term, value["raw"], value["scaled"], value["weight"])
+        for model in facts.models
+        for step in model.steps
+        for term, value in step["terms"].items()
+    ]
+    return pd.DataFrame(rows, columns=["entry", "seed", "iteration", "term", "raw", "scaled", "weight"])
+
+
+def _clips(facts: RunFacts) -> pd.DataFrame:
+    rows = []
+    for found in facts.collections:
+        counts = {"planned": found.index["planned"], "usable": found.index["usable"]}
+        counts |= {str(status): int(clips) for status, clips in found.failed["status"].value_counts().items()}
+        rows += [(found.name, outcome, int(clips)) for outcome, clips in counts.items()]
+    return pd.DataFrame(rows, columns=["collection", "outcome", "clips"])

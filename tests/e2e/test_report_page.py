@@ -1,0 +1,135 @@
+"""The report in a browser: what a reader sees and does."""
+
+import csv
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny_run import Project
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("chromium") and shutil.which("chromedriver")),
+        reason="the page is opened with Debian's packages chromium and chromium-driver, which are not installed",
+    ),
+]
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: Any, finished: Project) -> Any:
+    browser.set_window_size(*DESKTOP)
+    browser.get((finished.run / "report" / "index.html").as_uri())
+    return browser
+
+
+def test_nothing_fails_and_nothing_is_fetched(page: Any) -> None:
+    assert page.get_log("browser") == []
+    asked = []
+    for entry in page.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            asked.append(message["params"]["request"]["url"])
+    assert [url for url in asked if not url.startswith("data:")] == [page.current_url]
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_figure_is_drawn_and_the_page_is_no_wider_than_the_window(
+    page: Any, size: tuple[int, int], tmp_path: Path
+) -> None:
+    # A window of the browser is wider than a phone; the page's view is not.
+    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size is PHONE}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        wide = page.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide[0] <= wide[1] == size[0]
+        sizes = page.execute_script(
+            "return [...document.querySelectorAll('.panel svg, .strip')]"
+            ".map(e => [e.getBoundingClientRect().width, e.getBoundingClientRect().height])"
+        )
+        assert len(sizes) > 20
+        assert min(min(pair) for pair in sizes) >= 20
+        folder = Path(os.environ.get("REPORT_SCREENSHOTS", tmp_path))
+        height = page.execute_script("return document.documentElement.scrollHeight")
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**metrics, "height": height})
+        assert page.save_screenshot(str(folder / f"report_{size[0]}.png"))
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_strips_of_the_gallery_play(page: Any) -> None:
+    box = page.find_element("css selector", ".gallery input")
+    place = "return getComputedStyle(document.querySelector('.strip')).backgroundPositionX"
+    still = page.execute_script(place)
+    time.sleep(0.4)
+    assert page.execute_script(place) == still
+    page.execute_script("arguments[0].click()", box)
+    seen = set()
+    for _ in range(12):
+        seen.add(page.execute_script(place))
+        time.sleep(0.1)
+    assert len(seen) >= 4
+    marks = [mark.text[0] for mark in page.find_elements("css selector", ".query figcaption.better, .query .worse")]
+    assert set(marks) == {"✓", "✗"}
+
+
+def test_tables_sort_by_number(page: Any) -> None:
+    table = page.find_element("css selector", "#results table.sortable")
+    numbers = (
+        "return [...arguments[0].tBodies[0].rows].map(r => parseFloat(r.cells[2].textContent)).filter(n => !isNaN(n))"
+    )
+    before = page.execute_script(numbers, table)
+    head = table.find_elements("css selector", "thead button")[2]
+    page.execute_script("arguments[0].click()", head)
+    assert page.execute_script(numbers, table) == sorted(before, reverse=True)
+    page.execute_script("arguments[0].click()", head)
+    assert page.execute_script(numbers, table) == sorted(before)
+    assert table.find_elements("css selector", "thead th")[2].get_attribute("aria-sort") == "ascending"
+
+
+def test_the_explorer_shows_each_individual_s_weights(page: Any, finished: Project) -> None:
+    points = page.find_elements("css selector", "#explorer circle")
+    tables = [path.read_text().splitlines() for path in finished.run.glob("search/gen_*/generation.csv")]
+    assert len(points) == sum(len(table) - 1 for table in tables) == 4
+    shown = page.find_element("css selector", "#explorer output")
+    first = shown.text
+    assert first.startswith("generation ")
+    assert len(shown.find_elements("css selector", "li")) == 4
+    texts = set()
+    for point in points:
+        page.execute_script("arguments[0].dispatchEvent(new PointerEvent('pointerenter'))", point)
+        texts.add(shown.text)
+    assert len(texts) == 4
+    page.execute_script("document.querySelector('#explorer svg').focus()")
+    before = shown.text
+    page.switch_to.active_element.send_keys("\ue012")  # arrow to the left
+    assert shown.text != before
+    page.execute_script(
+        "const s = document.querySelector('#explorer select'); s.value = 'rgb.shuffle';"
+        "s.dispatchEvent(new Event('change'))"
+    )
+    opacity = "return [...document.querySelectorAll('#explorer circle')].map(c => c.style.fillOpacity)"
+    shown_weights = sorted((float(value) - 0.12) / 0.88 for value in page.execute_script(opacity))
+    rows = [row for path in finished.run.glob("search/gen_*/generation.csv") for row in csv.DictReader(path.open())]
+    assert shown_weights == pytest.approx(sorted(float(row["rgb.shuffle"]) for row in rows), abs=0.002)

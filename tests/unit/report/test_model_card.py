@@ -1,0 +1,73 @@
+"""The model card says what the model was trained on and what it reached, and does not need labels."""
+
+from typing import Any
+
+import pytest
+
+from pipeline_src.embedding.export import format_of
+from pipeline_src.report.model_card import TrainingData, model_card
+from pipeline_src.settings.clips import DecodeSettings
+from pipeline_src.settings.learning import TrainingSettings
+from tests.exported import make_config
+
+RESULT = {"collection": "actions", "split": 1, "method": "linear", "test_clips": 100, "chance": 0.1}
+
+
+def card(**changed: Any) -> str:
+    given = {
+        "run": "demo",
+        "entry": "evolved",
+        "kind": "evolved",
+        "seeds": (3, 4),
+        "data": TrainingData("pool", "folder", 1234, 567, 2.25, labelled=False),
+        "training": TrainingSettings(iterations=5000, batch_size=32),
+        "weights": {"rgb.shuffle": 0.25, "flow.backward": 0.75, "rgb.speed": 0.0},
+        "format": format_of(make_config(), DecodeSettings(frame_rate=8, height=32, width=32), 3),
+        "revision": "abc123",
+        "results": (),
+    }
+    return model_card(**{**given, **changed})
+
+
+def test_it_says_what_the_model_was_trained_on() -> None:
+    text = card()
+    for part in (
+        "# Video encoder `evolved` of run `demo`",
+        "without labels",
+        "| collection | `pool` (folder) |",
+        "| clips | 1,234 of 567 videos, 2.2 hours |",
+        "| steps | 5,000 of 32 clips, adamw |",
+        "| seed | 3, the first of 3, 4 |",
+        "| `flow.backward` | 0.750 |\n| `rgb.shuffle` | 0.250 |\n",
+        "| frames per second | 8 |",
+        "JPEG of quality 89",
+        "minus 110.00, 120.00, 130.00",
+        "terms of the videos in `pool`",
+        "torch.zeros(1, 3, 4, 24, 24",
+    ):
+        assert part in text, part
+    assert "rgb.speed" not in text
+
+
+def test_without_labels_it_says_that_nothing_was_evaluated() -> None:
+    assert "Not evaluated" in card()
+    assert "Not evaluated" in card(results=[{**RESULT, "top1": None}])
+
+
+def test_results_have_the_interval_of_their_test_clips() -> None:
+    text = card(results=[{**RESULT, "seed": 3, "top1": 0.4}, {**RESULT, "seed": 4, "top1": 0.6}])
+    # Wilson's interval of 50 of 100, from its table.
+    assert "| actions | 1 | one layer | 50.0 | 40.4 to 59.6 | 10.0 | 100 |" in text
+    assert "Means over the seeds 3, 4" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({"weights": {}}, "Not trained"),
+        ({"data": TrainingData("set", "list", 10, 10, 0.05, labelled=True)}, "Trained with labels"),
+        ({"data": TrainingData("set", "list", 10, 10, 0.05, labelled=True)}, "3.0 minutes"),
+    ],
+)
+def test_untrained_and_supervised_models_are_told(changed: dict[str, Any], part: str) -> None:
+    assert part in card(**changed)
