@@ -25,14 +25,17 @@ if not workflow.config_settings.configfiles:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/search_inputs.smk"
 
 
 wildcard_constraints:
     collection="[A-Za-z0-9][A-Za-z0-9_-]*",
     shard=r"\d{6}(r\d\d+)?",
     round=r"\d\d+",
+    search="search|random",
     generation=r"\d\d\d+",
-    individual=r"\d\d\d+",
+    rung=r"\d",
+    job=r"\d\d\d+",
     entry="[A-Za-z0-9][A-Za-z0-9_-]*",
     seed=r"\d+",
     split=r"\d+",
@@ -46,9 +49,12 @@ localrules:
     retry_failed,
     check_overlap,
     propose_weights,
+    propose_controls,
     rank_generation,
+    collect_individuals,
     choose_weights,
     collect_results,
+    export_encoder,
     write_report,
 
 
@@ -56,10 +62,14 @@ include: "workflow/rules/clips.smk"
 include: "workflow/rules/retry.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/checks.smk"
+include: "workflow/rules/trials.smk"
+include: "workflow/rules/controls.smk"
 include: "workflow/rules/evolution.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/transfer.smk"
+include: "workflow/rules/frozen.smk"
 include: "workflow/rules/results.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -67,3 +77,5 @@ rule all:
     default_target: True
     input:
         f"{RUN}/report/index.html",
+        f"{RUN}/search/individuals.csv",
+        EXPORTS,

@@ -1,5 +1,10 @@
 """Fixtures that several levels of tests share."""
 
+import os
+
+# On a busy machine, threads of tiny networks wait for each other ten times as long as they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,6 +15,14 @@ import pytest
 
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from tests.tiny_run import ROOT, TINY, TRACKED, Project, copy_project, render_videos
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what starts a cluster, unless it is asked for: -m slurm."""
+    if "slurm" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("slurm")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

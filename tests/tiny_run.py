@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     },
     "proxy": {"iterations": 4, "batch_size": 8},
     "final": {"iterations": 6, "batch_size": 8},
-    "search": {"population": 2, "generations": 2},
+    "search": {"population": 2, "generations": 2, "controls": ["rgb.shuffle"]},
     "fitness": {
         "clips": 24,
         "zipf": {"clusters": 3},

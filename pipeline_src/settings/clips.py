@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pipeline_src.settings.base import Settings
 
 Modality = Literal["rgb", "flow", "grey", "audio"]
+BENCHMARK_SPLITS = {"hmdb51": 3, "ucf101": 3, "kinetics": 1, "jhmdb": 3}
 
 
 class WorldSource(Settings):
@@ -63,6 +64,36 @@ class ListSource(Settings):
     )
 
 
+class BenchmarkSource(Settings):
+    """A labelled benchmark with the folders, file names and split files of its authors.
+
+    Clips are named by the split files; those that are not in the folder are counted and told.
+    """
+
+    kind: Literal["benchmark"]
+    name: Literal["hmdb51", "ucf101", "kinetics", "jhmdb"] = Field(description="which one")
+    path: str = Field(min_length=1, description="folder of the videos: a folder per class; kinetics may also be flat")
+    split_folder: str | None = Field(
+        None, min_length=1, description="folder of the split files; default: looked for in path and beside it"
+    )
+    splits: int | None = Field(
+        None,
+        ge=1,
+        description="how many of its official splits (3, of kinetics 1) are used, from the first on; default: all",
+    )
+
+    @model_validator(mode="after")
+    def _official(self) -> "BenchmarkSource":
+        if self.splits is not None and self.splits > BENCHMARK_SPLITS[self.name]:
+            raise ValueError(f"splits {self.splits}: allowed: 1 to {BENCHMARK_SPLITS[self.name]} for {self.name}")
+        return self
+
+    @property
+    def split_count(self) -> int:
+        """How many of its official splits are used."""
+        return self.splits or BENCHMARK_SPLITS[self.name]
+
+
 class YoutubeSource(Settings):
     """Videos that YouTube's search finds: at random by prefixes of ids (Zhou et al. 2011), or by search terms."""
 
@@ -113,7 +144,9 @@ class PlanSettings(Settings):
 class CollectionSettings(Settings):
     """A set of clips that goes through the same rules: the unlabelled pool, or a labelled set."""
 
-    source: Annotated[WorldSource | FolderSource | ListSource | YoutubeSource, Field(discriminator="kind")]
+    source: Annotated[
+        WorldSource | FolderSource | ListSource | BenchmarkSource | YoutubeSource, Field(discriminator="kind")
+    ]
     plan: PlanSettings = PlanSettings()
     splits: RandomSplits | None = Field(None, description="for labelled sets without splits of their own")
     modalities: tuple[Modality, ...] = Field(
@@ -134,6 +167,8 @@ class CollectionSettings(Settings):
     def labelled(self) -> bool:
         """Whether clips carry a class."""
         source = self.source
+        if isinstance(source, BenchmarkSource):
+            return True
         if isinstance(source, WorldSource):
             return source.part == "labelled"
         if isinstance(source, FolderSource):
@@ -145,6 +180,8 @@ class CollectionSettings(Settings):
         """How many splits the collection has; 0 for an unlabelled one."""
         if not self.labelled:
             return 0
+        if isinstance(self.source, BenchmarkSource):
+            return self.source.split_count
         if isinstance(self.source, WorldSource):
             return 1
         if isinstance(self.source, ListSource) and self.source.split_columns:

@@ -1,6 +1,5 @@
 """Settings of windows, networks, loss and training."""
 
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -42,7 +41,10 @@ class LossSettings(Settings):
     """The search space: which terms there are, and how their sizes are made comparable."""
 
     terms: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="names of terms, or patterns such as '*.shuffle' or 'distill.flow.*'"
+        ("elo",),
+        min_length=1,
+        description="names of terms, patterns such as '*.shuffle' or 'distill.flow.*', or groups: elo (the paper's 48),"
+        " contrast, time, space, sound, pixels; '*' for all",
     )
     calibrate: bool = Field(
         True, description="divide each term by the median norm of its gradient; off for the paper's own formula"
@@ -55,12 +57,13 @@ class LossSettings(Settings):
     def _resolve(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        patterns = values.get("terms", ("*",))
+        patterns = values.get("terms", ("elo",))
         if not isinstance(patterns, list | tuple):
             raise ValueError(f"terms: {patterns!r} - allowed: a list of names or patterns")
         chosen: set[str] = set()
         for pattern in patterns:
-            matching = [name for name in catalogue.terms() if fnmatchcase(name, str(pattern))]
+            known = str(pattern) in catalogue.terms()
+            matching = [str(pattern)] if known else catalogue.matching_terms(str(pattern))
             if not matching:
                 raise ValueError(f"terms: {pattern!r} - {catalogue.suggest(str(pattern), tuple(catalogue.terms()))}")
             chosen.update(matching)
@@ -79,14 +82,39 @@ class TrainingSettings(Settings):
     """One training run."""
 
     iterations: int = Field(1000, ge=1, description="optimiser steps")
-    batch_size: int = Field(16, ge=2, description="clips per step")
-    optimiser: Literal["sgd", "adamw"] = Field("adamw", description="which optimiser")
+    batch_size: int = Field(16, ge=2, description="clips per batch, on all processes together")
+    accumulate: int = Field(
+        1, ge=1, le=10_000, description="batches whose gradients are averaged before an optimiser step"
+    )
+    optimiser: Literal["sgd", "adamw", "lars"] = Field(
+        "adamw", description="which optimiser; lars for batches of thousands"
+    )
     learning_rate: float = Field(0.001, gt=0, le=100, description="highest learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd and lars")
+    trust: float = Field(0.001, gt=0, le=1, description="trust coefficient of lars")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="weight decay")
     warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the iterations with rising learning rate")
     clip_gradient: float = Field(1.0, gt=0, description="largest norm of the gradient")
     workers: int = Field(0, ge=0, le=64, description="processes that read batches; 0 reads in the training process")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one")
-    autocast: bool = Field(False, description="bfloat16 arithmetic")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="processes that share each batch, one GPU each where there are GPUs; of final only",
+    )
+    autocast: bool = Field(False, description="bfloat16 arithmetic; made for GPUs")
+    channels_last: bool = Field(
+        False, description="memory layout with channels innermost, which suits GPUs with bfloat16 arithmetic"
+    )
+    compile: bool = Field(False, description="encoders compiled by torch.compile; the first steps take minutes")
+    tensorboard: bool = Field(
+        False, description="also write curves for TensorBoard beside the model, in a folder tensorboard"
+    )
     checkpoint_every_s: float = Field(300.0, gt=0, description="seconds between resume checkpoints")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "TrainingSettings":
+        if self.batch_size % self.processes:
+            raise ValueError(f"batch_size: {self.batch_size} - allowed: a multiple of processes, {self.processes}")
+        return self

@@ -107,7 +107,8 @@ def _choice(kind: str, name: str) -> str:
     lines = [f"### `{name}`\n"]
     if kind == "task":
         terms = [f"`{term}`" for term, family in catalogue.terms().items() if family == name]
-        lines.append(f"Terms: {', '.join(terms)}\n")
+        bound = "; reads labels: for lineup entries of kind upper_bound only" if catalogue.reads_labels(name) else ""
+        lines.append(f"Group `{catalogue.group(name)}`{bound}. Terms: {', '.join(terms)}. {catalogue.source(name)}\n")
     if table:
         lines += ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
     for key, entry in table.items():

@@ -1,10 +1,12 @@
 """The whole configuration of a run, checked before anything runs."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline_src.errors import UserError
+from pipeline_src.settings import catalogue
 from pipeline_src.settings.base import Settings, describe_error
 from pipeline_src.settings.clips import CollectionSettings, DecodeSettings, FetchSettings
 from pipeline_src.settings.features import AudioSettings, FlowSettings
@@ -14,7 +16,7 @@ from pipeline_src.settings.transfer import LineupEntry, TransferSettings
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 ROOT = r"^[^{}*?\n]+$"
-EVOLVED = ("evolved", "evolved_without_distillation", "evolved_permuted", "best_of_first_generation")
+EVOLVED = ("evolved", "evolved_without_distillation", "evolved_permuted")
 
 
 class RunSettings(Settings):
@@ -56,10 +58,30 @@ class RunSettings(Settings):
     transfer: TransferSettings = TransferSettings()
 
     @property
+    def searches(self) -> tuple[str, ...]:
+        """The searches of the run: its own, and one by random weights where the lineup compares with that."""
+        compared = any(entry.kind == "best_of_random" for entry in self.lineup)
+        return ("search", "random") if compared else ("search",)
+
+    @property
     def used_collections(self) -> tuple[str, ...]:
-        """The pool, then the labelled collections that the evaluation or the weak fitness uses."""
+        """The pool, then the labelled collections that the evaluation, the weak fitness or an upper bound uses."""
         weak = [self.fitness.weak.collection] if self.fitness.weak else []
-        return ("pool", *sorted({*self.transfer.collections, *weak}))
+        bounds = [entry.collection for entry in self.lineup if entry.collection is not None]
+        return ("pool", *sorted({*self.transfer.collections, *weak, *bounds}))
+
+    def loss_of(self, entry: LineupEntry) -> LossSettings:
+        """What an entry is trained with: the search's terms, or the one of its own that the search does not have."""
+        if entry.term is None or entry.term in self.loss.terms:
+            return self.loss
+        family = catalogue.terms()[entry.term]
+        return LossSettings.model_validate({"terms": [entry.term], "tasks": {family: entry.settings}})
+
+    def final_of(self, entry: LineupEntry) -> TrainingSettings:
+        """How long an entry is trained: with a part of the pool as long, or as many epochs."""
+        if entry.pool_fixed == "iterations":
+            return self.final
+        return self.final.model_copy(update={"iterations": max(1, round(entry.pool_fraction * self.final.iterations))})
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunSettings":
@@ -102,7 +124,7 @@ def _check_collections(run: RunSettings) -> None:
                 f"collections.{name}.splits: missing; a labelled set needs split columns or random splits,"
                 " such as {count: 1, test: 0.3}"
             )
-        own = getattr(collection.source, "split_columns", ()) or collection.source.kind == "world"
+        own = getattr(collection.source, "split_columns", ()) or collection.source.kind in ("world", "benchmark")
         if collection.labelled and own and collection.splits is not None:
             raise ValueError(f"collections.{name}.splits: given for a set with splits of its own - allowed: nothing")
         if not collection.labelled and collection.splits is not None:
@@ -122,20 +144,62 @@ def _check_window(run: RunSettings) -> None:
 
 def _check_terms(run: RunSettings) -> None:
     have = run.collections["pool"].modalities
-    for term in run.loss.terms:
-        for modality in ("flow", "grey", "audio"):
-            named = term.rsplit(".", 1)[0] if not term.startswith("distill.") else term.split(".")[1]
-            if modality in named.replace(">", " ").replace("~", " ").split() and modality not in have:
+    searched = [(term, f"loss.terms: {term}") for term in run.loss.terms]
+    single = [(entry.term, f"lineup.{entry.name}.term: {entry.term}") for entry in run.lineup if entry.kind == "single"]
+    for term, where in [*searched, *single]:
+        if term is None:
+            continue
+        if catalogue.reads_labels(catalogue.terms()[term]):
+            raise ValueError(f"{where} - it learns from labels; allowed: as the term of an entry of kind upper_bound")
+        for modality in catalogue.modalities_of(term):
+            if modality not in have:
                 raise ValueError(
                     f"collections.pool.modalities: {', '.join(have)} - must include {modality}, which the term"
                     f" {term} uses"
                 )
+    for term, where in [*searched, *((entry.term, f"lineup.{entry.name}.term: {entry.term}") for entry in run.lineup)]:
+        if term is not None and run.window.frames < (needed := catalogue.minimum_frames(catalogue.terms()[term])):
+            raise ValueError(f"{where} - it needs window.frames of at least {needed}, found {run.window.frames}")
     for entry in run.lineup:
-        if entry.term is not None and entry.term not in run.loss.terms:
-            raise ValueError(f"lineup.{entry.name}.term: {entry.term!r} - allowed: a term that loss.terms includes")
+        if entry.settings and entry.term in run.loss.terms:
+            raise ValueError(
+                f"lineup.{entry.name}.settings: given for a term that loss.terms includes - allowed: loss.tasks instead"
+            )
+    _check_upper_bounds(run)
+    run.search.controls_of(run.loss.terms)
+    fixed = run.search.fixed_terms(run.loss.terms)
+    left = len(run.loss.terms) - len(fixed)
+    if left == 0:
+        raise ValueError("search.fixed, search.frozen: all of loss.terms - allowed: at least one term is searched")
+    if run.search.start == "one_hot" and run.search.population < left:
+        raise ValueError(
+            f"search.population: {run.search.population} - allowed: at least {left}, the terms that are searched,"
+            " for search.start one_hot"
+        )
+
+
+def _check_upper_bounds(run: RunSettings) -> None:
+    labelled = {name: c for name, c in run.collections.items() if c.labelled}
+    allowed = ", ".join(labelled) or "none is configured"
+    for entry in run.lineup:
+        if entry.kind != "upper_bound":
+            continue
+        where = f"lineup.{entry.name}.collection: {entry.collection!r}"
+        if entry.collection not in labelled:
+            raise ValueError(f"{where} - allowed: labelled collections: {allowed}")
+        if labelled[entry.collection].split_count > 1:
+            raise ValueError(
+                f"{where} - training clips of one split are test clips of another; allowed: a set with one split"
+            )
 
 
 def _check_references(run: RunSettings) -> None:
+    if run.proxy.processes > 1:
+        raise ValueError(
+            f"proxy.processes: {run.proxy.processes} - allowed: 1; individuals train side by side, only final is shared"
+        )
+    if "random" in run.searches and run.search.frozen:
+        raise ValueError("lineup: kind best_of_random - allowed: only without search.frozen")
     names = [entry.name for entry in run.lineup]
     if len(set(names)) != len(names):
         raise ValueError(f"lineup: {', '.join(names)} - allowed: each name once")
@@ -153,11 +217,11 @@ def _check_references(run: RunSettings) -> None:
         if weak.collection not in labelled:
             raise ValueError(f"fitness.weak.collection: {weak.collection!r} - allowed: labelled collections: {allowed}")
         splits = labelled[weak.collection].split_count
-        if run.fitness.measure == "weak" and splits > 1 and weak.collection in run.transfer.collections:
+        if run.fitness.measure != "zipf" and splits > 1 and weak.collection in run.transfer.collections:
             raise ValueError(
-                f"fitness.measure: 'weak' - {weak.collection} is evaluated on {splits} splits, and training clips of"
-                " one are test clips of another; allowed: a set with one split, one that transfer.collections does not"
-                " name, or measure zipf"
+                f"fitness.measure: {run.fitness.measure!r} - {weak.collection} is evaluated on {splits} splits, and"
+                " training clips of one are test clips of another; allowed: a set with one split, one that"
+                " transfer.collections does not name, or measure zipf"
             )
         if weak.split > labelled[weak.collection].split_count:
             raise ValueError(
@@ -165,8 +229,12 @@ def _check_references(run: RunSettings) -> None:
             )
     zipf = run.fitness.zipf
     noise = (zipf.clusters - 1) / run.fitness.clips
-    if run.fitness.measure == "zipf" and noise > zipf.max_noise:
+    if run.fitness.measure != "weak" and noise > zipf.max_noise:
         raise ValueError(
-            f"fitness.clips: {run.fitness.clips} - allowed: at least {round((zipf.clusters - 1) / zipf.max_noise)}"
+            f"fitness.clips: {run.fitness.clips} - allowed: at least {math.ceil((zipf.clusters - 1) / zipf.max_noise)}"
             f" for {zipf.clusters} clusters, else the estimate's noise {noise:.3f} exceeds fitness.zipf.max_noise"
+        )
+    if zipf.clusters > run.fitness.clips // 2:
+        raise ValueError(
+            f"fitness.zipf.clusters: {zipf.clusters} - allowed: at most {run.fitness.clips // 2}, half of fitness.clips"
         )

@@ -20,9 +20,8 @@ REPRODUCED = (
     "search/gen_*/population.csv",
     "search/gen_*/generation.csv",
     "search/gen_*/state.json",
-    "search/gen_*/ind_*/weights.json",
-    "search/gen_*/ind_*/metrics.jsonl",
-    "search/gen_*/ind_*/fitness.json",
+    "search/gen_*/rung_*/seed_*/job_*/metrics.jsonl",
+    "search/gen_*/rung_*/seed_*/job_*/fitness.json",
     "models/*/weights.json",
     "models/*/seed_*/metrics.jsonl",
     "models/*/seed_*/fitness.json",
@@ -30,7 +29,9 @@ REPRODUCED = (
     "embeddings/*/seed_*/*.npz",
     "transfer/*/split_*/baselines.json",
     "transfer/*/split_*/*/seed_*/*.json",
-    "transfer/results.csv",
+    "transfer/*.csv",
+    "export/*/encoder.safetensors",
+    "export/*/README.md",
 )
 
 
@@ -49,7 +50,9 @@ def test_every_entry_has_a_result_of_every_method(finished: Project) -> None:
     with open(finished.run / "transfer" / "results.csv") as file:
         rows = list(csv.DictReader(file))
     found = {(row["entry"], row["method"]) for row in rows}
-    wanted = {(entry["name"], method) for entry in TINY["lineup"] for method in ("kmeans", "linear", "finetune")}
+    wanted = {
+        (entry["name"], method) for entry in TINY["lineup"] for method in ("kmeans", "linear", "finetune", "retrieval")
+    }
     assert found >= wanted
     assert {entry for entry, _ in found} >= {"frame count", "raw pixels"}
     assert all(0 <= float(row["top1"]) <= 1 for row in rows)
@@ -64,8 +67,8 @@ def test_a_file_that_is_no_video_is_a_row_not_a_failure(finished: Project) -> No
 
 
 def test_only_weights_metrics_and_fitness_of_individuals_stay(finished: Project) -> None:
-    kept = {path.name for path in (finished.run / "search" / "gen_000" / "ind_000").iterdir()}
-    assert kept == {"weights.json", "metrics.jsonl", "fitness.json"}
+    kept = {path.name for path in (finished.run / "search/gen_000/rung_0/seed_0/job_000").iterdir()}
+    assert kept == {"metrics.jsonl", "fitness.json"}
 
 
 def test_nothing_half_written_is_left(finished: Project) -> None:

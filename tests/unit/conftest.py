@@ -63,6 +63,12 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return write_pool(tmp_path_factory.mktemp("data") / "pool")
 
 
+@pytest.fixture(scope="session")
+def long_pool(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Clips long enough for the widest speeds at windows of five frames, but for one of a single frame."""
+    return write_pool(tmp_path_factory.mktemp("data") / "pool", lengths=(24, 30, 18, 1, 30, 22, 26, 20))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 200 kB."""

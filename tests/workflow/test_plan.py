@@ -30,15 +30,24 @@ def test_bare_snakemake_plans_the_demo(fresh: Project) -> None:
         [sys.executable, "-m", "snakemake", "-n"], cwd=fresh.folder, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "pretrain_individual" in done.stdout
+    assert "try_weights" in done.stdout
 
 
 def test_a_search_of_many_generations_plans(fresh: Project) -> None:
     """A generation depends on the one before; Python's recursion limit would stop at about 155 of them."""
     fresh.configure(config(search={"population": 2, "generations": 400}))
     planned = fresh.planned()
-    assert planned["pretrain_individual"] == 800
+    assert planned["try_weights"] == 800
     assert planned["rank_generation"] == 400
+
+
+def test_rungs_shared_jobs_and_seeds_plan_as_many_jobs_as_they_have_slots(fresh: Project) -> None:
+    """Of 9 individuals 3, then 1 go on; two share a job, each is trained twice; the second generation has 12."""
+    trials = {"rungs": 3, "eta": 3, "share": 2, "seeds": 2}
+    fresh.configure(config(search={"population": 9, "generations": 2, "trials": trials, "larger": {1: 12}}))
+    planned = fresh.planned("results/tiny/search/individuals.csv")
+    assert planned["try_weights_further"] == 2 * (5 + 2) + 2 * (6 + 2)
+    assert planned["try_weights"] == 2 * 1 + 2 * 1
 
 
 def test_a_configuration_file_replaces_the_default_one(fresh: Project) -> None:
@@ -51,4 +60,4 @@ def test_a_configuration_file_replaces_the_default_one(fresh: Project) -> None:
 
 def test_a_lineup_without_evolved_entries_runs_no_search_for_it(fresh: Project) -> None:
     fresh.configure(config(lineup=[{"name": "scratch", "kind": "scratch"}]))
-    assert fresh.planned("results/tiny/transfer/results.csv").get("pretrain_individual") is None
+    assert fresh.planned("results/tiny/transfer/results.csv").get("try_weights") is None

@@ -24,32 +24,3 @@ rule check_overlap:
     shell:
         "python -m pipeline_src.stages.check_overlap --settings {params.settings:q} --pool {params.pool:q}"
         " --labelled {params.labelled:q} --out {output:q} 2> {log:q}"
-
-
-rule score_controls:
-    input:
-        pool=f"{DATA}/pool/index.json",
-        weak=weak_index,
-    output:
-        f"{RUN}/search/controls.json",
-    log:
-        f"{RUN}/logs/score_controls.log",
-    benchmark:
-        f"{RUN}/benchmarks/score_controls.tsv"
-    priority: 2
-    conda:
-        "../envs/workflow.yaml"
-    threads: SETTINGS.torch_threads
-    resources:
-        mem_mb=grows(8000),
-        runtime=grows(60),
-        gpu=gpus(SETTINGS.fitness.embed.device),
-    params:
-        settings=lambda wildcards: training_settings(
-            SETTINGS.proxy, fitness=SETTINGS.fitness.model_dump(mode="json"), seed=SETTINGS.seed
-        ),
-        weak=lambda wildcards, input: ["--weak", input.weak] if input.weak else [],
-        code=code("score_controls"),
-    shell:
-        "python -m pipeline_src.stages.score_controls --settings {params.settings:q} --pool {input.pool:q} {params.weak:q}"
-        " --out {output:q} 2> {log:q}"

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from pipeline_src.clips.folder_state import check_source, folder_state, list_state
 from pipeline_src.clips.retry import next_round, shards_of_rounds
+from pipeline_src.clips.split_files import split_files
 from pipeline_src.errors import UserError
+from pipeline_src.evolution.trials import Trials
 from pipeline_src.provenance import code_version
 from pipeline_src.settings import catalogue
+from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.settings.run import EVOLVED, load_settings
+from pipeline_src.settings.search import StrategySettings
+from pipeline_src.settings.transfer import WEIGHT_FILES
 
 try:
     SETTINGS = load_settings(config)
@@ -20,6 +25,16 @@ try:
         check_source(f"collections.{name}.source", SETTINGS.collections[name].source)
         shards_of_rounds(
             Path(SETTINGS.data_root, name), SETTINGS.collections[name].retries, f"collections.{name}.retries"
+        )
+    if SETTINGS.search.start_table and not Path(SETTINGS.search.start_table).is_file():
+        raise UserError(f"search.start: {SETTINGS.search.start!r} - allowed: uniform, one_hot, or a table that exists")
+    for entry in SETTINGS.lineup:
+        if entry.weights and entry.weights.endswith(WEIGHT_FILES) and not Path(entry.weights).is_file():
+            raise UserError(f"lineup.{entry.name}.weights: {entry.weights!r} - allowed: a file that exists")
+    own_folder = Path(SETTINGS.results_root, SETTINGS.run).resolve()
+    if SETTINGS.search.start_table and own_folder in Path(SETTINGS.search.start_table).resolve().parents:
+        raise UserError(
+            f"search.start: {SETTINGS.search.start!r} is this run's own - allowed: another run's, or a copy"
         )
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
@@ -34,11 +49,18 @@ def settings_json(**sections):
     """A stage's settings as JSON with sorted keys; as a param, a changed value reruns the stage."""
 
     def plain(value):
-        if hasattr(value, "model_dump"):
-            return value.model_dump(mode="json")
-        return value
+        return value.for_result() if hasattr(value, "for_result") else value
 
     return json.dumps({name: plain(value) for name, value in sections.items()}, sort_keys=True)
+
+
+def machine_settings(**sections):
+    """The settings that `settings_json` leaves out, as a parameter whose change reruns nothing.
+
+    Snakemake takes a function of the resources for one that follows from them, and leaves it out of the provenance.
+    """
+    text = json.dumps({name: value.for_machine() for name, value in sections.items()}, sort_keys=True)
+    return lambda wildcards, resources: text
 
 
 def code(stage, *chosen):
@@ -47,9 +69,9 @@ def code(stage, *chosen):
 
 
 def template_version():
-    """Hash of the report's template and style, which are no Python."""
+    """Hash of the report's template, style and script, which are no Python."""
     folder = Path(workflow.basedir) / "pipeline_src" / "report"
-    content = b"".join((folder / name).read_bytes() for name in ("page.html.jinja", "page.css"))
+    content = b"".join((folder / name).read_bytes() for name in ("page.html.jinja", "page.css", "page.js"))
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -68,15 +90,38 @@ def term_modules(terms):
     return [catalogue.module("task", family) for family in sorted({catalogue.terms()[term] for term in terms})]
 
 
-def training_settings(training, **more):
+def training_settings(training, loss=SETTINGS.loss, **more):
     return settings_json(
-        loss=SETTINGS.loss,
+        loss=loss,
         network=SETTINGS.network,
         window=SETTINGS.window,
         training=training,
         torch_threads=SETTINGS.torch_threads,
         **more,
     )
+
+
+def calibration():
+    """What calibration takes of the proxy training: neither its length nor its optimiser changes the scales."""
+    return TrainingSettings(batch_size=SETTINGS.proxy.batch_size)
+
+
+def training_cores(training):
+    """CPU cores of a training job: of each process, and of its readers."""
+    return (SETTINGS.torch_threads + training.workers) * training.processes
+
+
+def training_memory(training, each):
+    """Megabytes of a training job: of each process, and of its readers."""
+    return (each + 1000 * training.workers) * training.processes
+
+
+PROXY_MACHINE = machine_settings(training=SETTINGS.proxy)
+CONTROLS_MACHINE = machine_settings(training=SETTINGS.proxy, fitness=SETTINGS.fitness)
+FINAL_MACHINE = machine_settings(training=SETTINGS.final)
+FITNESS_MACHINE = machine_settings(fitness=SETTINGS.fitness)
+EMBED_MACHINE = machine_settings(embed=SETTINGS.transfer.embed)
+FINETUNE_MACHINE = machine_settings(finetune=SETTINGS.transfer.finetune)
 
 
 def fitness_settings(wildcards):

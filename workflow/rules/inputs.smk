@@ -3,7 +3,6 @@
 MODALITY_FOLDERS = {"rgb": "frames", "flow": "flow", "grey": "grey", "audio": "audio"}
 ENTRIES = {entry.name: entry for entry in SETTINGS.lineup}
 FLOW_READS_MEDIA = catalogue.reads_media(SETTINGS.flow.method)
-LAST = f"{RUN}/search/gen_{SETTINGS.search.generations - 1:03d}"
 
 
 def plan_input(wildcards):
@@ -14,13 +13,15 @@ def plan_input(wildcards):
         "list": [getattr(source, "path", "")],
         "folder": [],
     }
+    if source.kind == "benchmark":
+        return [file.path for file in split_files(source, f"collections.{wildcards.collection}.source")]
     return made[source.kind]
 
 
 def source_state(wildcards):
-    """What the files of a folder or list are like, so that a new or replaced video makes a new plan."""
+    """What the files of a folder, benchmark or list are like, so that a new or replaced video makes a new plan."""
     source = SETTINGS.collections[wildcards.collection].source
-    if source.kind == "folder":
+    if source.kind in ("folder", "benchmark"):
         return folder_state(source.path)
     return list_state(source.path, source.path_column, source.root) if source.kind == "list" else ""
 
@@ -82,12 +83,6 @@ def fetch_settings(wildcards):
     )
 
 
-def state_before(wildcards):
-    """The state that a generation starts from; none for the first."""
-    number = int(wildcards.generation)
-    return [f"{RUN}/search/gen_{number - 1:03d}/state.json"] if number else []
-
-
 def weak_index(wildcards):
     """The labelled collection of the weak fitness, where one is configured."""
     weak = SETTINGS.fitness.weak
@@ -95,14 +90,34 @@ def weak_index(wildcards):
 
 
 def search_result(wildcards):
-    """What the weights of an entry come from: the search's last state, its first generation, or nothing."""
+    """What the weights of an entry come from: the last state of a search, or nothing."""
     kind = ENTRIES[wildcards.entry].kind
-    if kind == "best_of_first_generation":
-        return [f"{RUN}/search/gen_000/generation.csv"]
-    return [f"{LAST}/state.json"] if kind in EVOLVED else []
+    search = "random" if kind == "best_of_random" else "search" if kind in EVOLVED else None
+    return [f"{RUN}/{search}/gen_{SETTINGS.search.generations - 1:03d}/state.json"] if search else []
 
 
 def search_option(wildcards, input):
-    if not input:
-        return []
-    return ["--first" if ENTRIES[wildcards.entry].kind == "best_of_first_generation" else "--state", *input]
+    return ["--state", *input] if input else []
+
+
+def training_index(wildcards):
+    """What an entry is trained on: the pool, or a labelled set for an upper bound."""
+    return f"{DATA}/{ENTRIES[wildcards.entry].collection or 'pool'}/index.json"
+
+
+def training_part(entry):
+    """Which part of its index an entry is trained on, as options."""
+    if entry.kind == "upper_bound":
+        return ["--split", "1"]
+    return ["--pool-fraction", str(entry.pool_fraction)] if entry.pool_fraction < 1 else []
+
+
+def weights_file(entry):
+    """The file that a pretrained entry's weights come from, where they come from one."""
+    return [entry.weights] if entry.weights.endswith(WEIGHT_FILES) else []
+
+
+def results_of_entry(wildcards):
+    """What an entry reached on the labelled sets, with all seeds; nothing where none is evaluated."""
+    names = [f"{RUN}/transfer/{name}/split_{split}/{wildcards.entry}" for name, split in SPLITS]
+    return [f"{name}/seed_{seed}/{method}.json" for name in names for seed in SETTINGS.seeds for method in METHODS]

@@ -1,11 +1,9 @@
 """The page that shows a run."""
 
-GENERATIONS = [f"{RUN}/search/gen_{number:03d}" for number in range(SETTINGS.search.generations)]
-
 
 rule write_report:
     input:
-        results=f"{RUN}/transfer/results.csv",
+        results=[f"{RUN}/transfer/{name}.csv" for name in ("results", "retrieval", "fewer_labels", "probes", "paired")],
         overlap=f"{RUN}/overlap.json",
         scales=f"{RUN}/search/scales.json",
         controls=f"{RUN}/search/controls.json",
@@ -13,6 +11,7 @@ rule write_report:
         metrics=[f"{model}/metrics.jsonl" for model in MODELS],
         fitness=[f"{model}/fitness.json" for model in MODELS],
         indexes=[f"{DATA}/{name}/index.json" for name in ["pool", *LABELLED]],
+        plans=[f"{DATA}/{name}/plan/shards.json" for name in ["pool", *LABELLED]],
     output:
         page=report(f"{RUN}/report/index.html", caption="../report/page.rst", category="Report"),
         figures=report(
@@ -21,6 +20,13 @@ rule write_report:
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
+        ),
+        tables=report(
+            directory(f"{RUN}/report/tables"),
+            patterns=["{table}.csv"],
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
         ),
     log:
         f"{RUN}/logs/write_report.log",
@@ -35,4 +41,4 @@ rule write_report:
         template=template_version(),
     shell:
         "python -m pipeline_src.stages.write_report --settings {params.settings:q} --page {output.page:q} --figures {output.figures:q}"
-        " 2> {log:q}"
+        " --tables {output.tables:q} 2> {log:q}"

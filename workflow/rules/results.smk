@@ -1,6 +1,11 @@
 """The results table: what every lineup entry reached, beside baselines that learn nothing."""
 
-METHODS = ("kmeans", "linear", "finetune")
+METHODS = ("kmeans", "linear", "finetune", "retrieval")
+MORE = [
+    *(["probes"] if SETTINGS.transfer.probes.names else []),
+    *(["fewer_labels"] if SETTINGS.transfer.fewer_labels.linear else []),
+    *(f"finetune_{labels}" for labels in SETTINGS.transfer.fewer_labels.finetune),
+]
 SPLITS = [
     (name, split)
     for name in SETTINGS.transfer.collections
@@ -12,7 +17,7 @@ RESULTS = [
     for name, split in SPLITS
     for entry in ENTRIES
     for seed in SETTINGS.seeds
-    for method in METHODS
+    for method in (*METHODS, *MORE)
 ]
 
 
@@ -32,7 +37,10 @@ rule evaluate_baselines:
         runtime=grows(240),
     params:
         settings=lambda wildcards: settings_json(
-            kmeans=SETTINGS.transfer.kmeans, linear=SETTINGS.transfer.linear, seed=SETTINGS.seed
+            kmeans=SETTINGS.transfer.kmeans,
+            linear=SETTINGS.transfer.linear,
+            retrieval=SETTINGS.transfer.retrieval,
+            seed=SETTINGS.seed,
         ),
         code=code("evaluate_baselines"),
     shell:
@@ -44,17 +52,30 @@ rule collect_results:
     input:
         RESULTS,
         BASELINES,
+        indices=[f"{DATA}/{name}/index.json" for name in SETTINGS.transfer.collections],
     output:
-        f"{RUN}/transfer/results.csv",
+        results=f"{RUN}/transfer/results.csv",
+        retrieval=f"{RUN}/transfer/retrieval.csv",
+        fewer_labels=f"{RUN}/transfer/fewer_labels.csv",
+        probes=f"{RUN}/transfer/probes.csv",
+        paired=f"{RUN}/transfer/paired.csv",
     log:
         f"{RUN}/logs/collect_results.log",
     conda:
         "../envs/workflow.yaml"
     params:
         settings=lambda wildcards: settings_json(
-            lineup=[entry.model_dump(mode="json") for entry in SETTINGS.lineup], seeds=SETTINGS.seeds, splits=SPLITS
+            lineup=[entry.model_dump(mode="json") for entry in SETTINGS.lineup],
+            seeds=SETTINGS.seeds,
+            splits=SPLITS,
+            fewer_labels=SETTINGS.transfer.fewer_labels,
+            probes=SETTINGS.transfer.probes,
+            seed=SETTINGS.seed,
         ),
+        indices=lambda wildcards, input: [word for path in input.indices for word in ("--index", path)],
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         code=code("collect_results"),
     shell:
-        "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --folder {params.folder:q} --out {output:q} 2> {log:q}"
+        "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --folder {params.folder:q} {params.indices:q}"
+        " --results {output.results:q} --retrieval {output.retrieval:q} --fewer-labels {output.fewer_labels:q}"
+        " --probes {output.probes:q} --paired {output.paired:q} 2> {log:q}"

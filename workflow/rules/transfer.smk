@@ -25,58 +25,11 @@ rule embed_collection:
         gpu=gpus(SETTINGS.transfer.embed.device),
     params:
         settings=lambda wildcards: settings_json(embed=SETTINGS.transfer.embed, torch_threads=SETTINGS.torch_threads),
+        machine=EMBED_MACHINE,
         code=code("embed_collection"),
     shell:
-        "python -m pipeline_src.stages.embed_collection --settings {params.settings:q} --index {input.index:q} --encoder {input.encoder:q}"
+        "python -m pipeline_src.stages.embed_collection --settings {params.settings:q} --machine {params.machine:q} --index {input.index:q} --encoder {input.encoder:q}"
         " --out {output:q} 2> {log:q}"
-
-
-rule evaluate_kmeans:
-    input:
-        index=f"{DATA}/{{collection}}/index.json",
-        embeddings=EMBEDDINGS,
-    output:
-        f"{EVALUATED}/kmeans.json",
-    log:
-        f"{RUN}/logs/evaluate_kmeans/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/evaluate_kmeans/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    resources:
-        mem_mb=grows(4000),
-        runtime=grows(60),
-    params:
-        settings=lambda wildcards: settings_json(kmeans=SETTINGS.transfer.kmeans),
-        code=code("evaluate_kmeans"),
-    shell:
-        "python -m pipeline_src.stages.evaluate_kmeans --settings {params.settings:q} --clips-index {input.index:q}"
-        " --embeddings {input.embeddings:q} --split {wildcards.split} --entry {wildcards.entry}"
-        " --seed {wildcards.seed} --out {output:q} 2> {log:q}"
-
-
-rule evaluate_linear:
-    input:
-        index=f"{DATA}/{{collection}}/index.json",
-        embeddings=EMBEDDINGS,
-    output:
-        f"{EVALUATED}/linear.json",
-    log:
-        f"{RUN}/logs/evaluate_linear/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/evaluate_linear/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    resources:
-        mem_mb=grows(4000),
-        runtime=grows(240),
-    params:
-        settings=lambda wildcards: settings_json(linear=SETTINGS.transfer.linear),
-        code=code("evaluate_linear"),
-    shell:
-        "python -m pipeline_src.stages.evaluate_linear --settings {params.settings:q} --clips-index {input.index:q}"
-        " --embeddings {input.embeddings:q} --split {wildcards.split} --entry {wildcards.entry}"
-        " --seed {wildcards.seed} --out {output:q} 2> {log:q}"
 
 
 rule evaluate_finetune:
@@ -85,11 +38,13 @@ rule evaluate_finetune:
         encoder=f"{MODEL}/encoder.safetensors",
         overlap=f"{RUN}/overlap.json",
     output:
-        f"{EVALUATED}/finetune.json",
+        f"{EVALUATED}/finetune{{labels}}.json",
     log:
-        f"{RUN}/logs/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
+        f"{RUN}/logs/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}{{labels}}.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
+        f"{RUN}/benchmarks/evaluate_finetune/{{collection}}_{{split}}_{{entry}}_{{seed}}{{labels}}.tsv"
+    wildcard_constraints:
+        labels="(_[0-9]+(shot|pct))?",
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads
@@ -103,8 +58,42 @@ rule evaluate_finetune:
             windows=SETTINGS.transfer.embed.windows,
             torch_threads=SETTINGS.torch_threads,
         ),
+        machine=FINETUNE_MACHINE,
+        labels=lambda wildcards: wildcards.labels.removeprefix("_") or "all",
         code=code("evaluate_finetune"),
     shell:
-        "python -m pipeline_src.stages.evaluate_finetune --settings {params.settings:q} --clips-index {input.index:q}"
+        "python -m pipeline_src.stages.evaluate_finetune --settings {params.settings:q} --machine {params.machine:q} --clips-index {input.index:q}"
+        " --encoder {input.encoder:q} --split {wildcards.split} --entry {wildcards.entry}"
+        " --seed {wildcards.seed} --labels {params.labels} --out {output:q} 2> {log:q}"
+
+
+rule evaluate_probes:
+    input:
+        index=f"{DATA}/{{collection}}/index.json",
+        encoder=f"{MODEL}/encoder.safetensors",
+    output:
+        f"{EVALUATED}/probes.json",
+    log:
+        f"{RUN}/logs/evaluate_probes/{{collection}}_{{split}}_{{entry}}_{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_probes/{{collection}}_{{split}}_{{entry}}_{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: SETTINGS.torch_threads
+    resources:
+        mem_mb=grows(8000),
+        runtime=grows(240),
+        gpu=gpus(SETTINGS.transfer.embed.device),
+    params:
+        settings=lambda wildcards: settings_json(
+            probes=SETTINGS.transfer.probes,
+            linear=SETTINGS.transfer.linear,
+            embed=SETTINGS.transfer.embed,
+            torch_threads=SETTINGS.torch_threads,
+        ),
+        machine=EMBED_MACHINE,
+        code=code("evaluate_probes"),
+    shell:
+        "python -m pipeline_src.stages.evaluate_probes --settings {params.settings:q} --machine {params.machine:q} --clips-index {input.index:q}"
         " --encoder {input.encoder:q} --split {wildcards.split} --entry {wildcards.entry}"
         " --seed {wildcards.seed} --out {output:q} 2> {log:q}"

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline_src.errors import UserError
 from pipeline_src.settings import catalogue
+from pipeline_src.settings.learning import LossSettings
 from pipeline_src.settings.reference import reference
 from pipeline_src.settings.run import RunSettings, load_settings
 
@@ -29,7 +30,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def test_the_demo_configuration_is_valid() -> None:
     settings = load_settings(DEMO)
-    assert len(settings.loss.terms) == 34
+    assert len(settings.loss.terms) == 48
     assert settings.collections["motions"].split_count == 1
 
 
@@ -57,19 +58,21 @@ def test_every_example_configuration_is_valid(path: Path) -> None:
         ("fitness.weak.collection", "pool", "fitness.weak.collection: 'pool' - allowed: labelled collections: motions"),
         ("fitness.weak.split", 2, "fitness.weak.split: 2 - allowed: 1 to 1"),
         ("fitness.clips", 10, "fitness.clips: 10 - allowed: at least 70 for 8 clusters"),
-        ("collections.pool.modalities", ["rgb"], "must include audio, which the term audio~rgb.align uses"),
+        ("collections.pool.modalities", ["rgb"], "must include audio, which the term audio.backward uses"),
         ("collections.pool.modalities", ["flow"], "modalities: allowed: rgb, and any of"),
         ("run", "../elsewhere", "run: '../elsewhere'"),
         ("seeds", [0, 0], "seeds: [0, 0] - allowed: each seed once"),
         ("seeds", [-1], "seeds.0: -1 - allowed: greater than or equal to 0"),
         ("transfer.collections", ["motions", "motions"], "transfer.collections: motions, motions - allowed: each name"),
         ("transfer.linear", {"inverse_regularisation": [0]}, "inverse_regularisation.0: 0 - allowed: greater than 0"),
-        ("transfer.finetune.learning_rate", 1e30, "learning_rate: 1e+30 - allowed: less than or equal to 100"),
+        ("transfer.finetune.learning_rates", [1e30], "learning_rates.0: 1e+30 - allowed: less than or equal to 100"),
         ("loss.tasks", {"align": None}, "allowed: a mapping of task families"),
         ("loss.tasks", 3, "allowed: a mapping of task families"),
         ("search.settings", 5, "settings: 5 - allowed: a mapping"),
         ("data_root", "da{x}ta", "data_root: 'da{x}ta'"),
         ("collections.motions.splits", {"count": 2}, "splits: given for a set with splits of its own"),
+        ("final.processes", 5, "batch_size: 12 - allowed: a multiple of processes, 5"),
+        ("proxy.processes", 2, "proxy.processes: 2 - allowed: 1; individuals train side by side"),
         ("search.generations", 0, "search.generations: 0 - allowed: greater than or equal to 1"),
     ],
 )
@@ -91,11 +94,103 @@ def test_a_labelled_folder_without_splits_is_refused() -> None:
         load_settings(config)
 
 
-def test_terms_may_be_patterns_and_a_term_outside_the_search_space_is_no_single_entry() -> None:
+def test_terms_may_be_names_patterns_or_groups() -> None:
     config = changed("loss.terms", ["*.shuffle", "distill.flow.*", "rgb>flow.translate"])
-    assert len(load_settings(config).loss.terms) == 9
-    config["loss"]["terms"] = ["*.shuffle"]
-    with pytest.raises(UserError, match=r"lineup.rgb-to-flow.term"):
+    config["search"]["controls"] = ["*"]
+    assert len(load_settings(config).loss.terms) == 10
+    config["loss"]["terms"] = ["space", "rgb.shuffle"]
+    assert load_settings(config).loss.terms == (
+        "rgb.aspect_ratio",
+        "rgb.jigsaw",
+        "rgb.relative_position",
+        "rgb.rotation",
+        "rgb.shuffle",
+    )
+
+
+def test_a_single_entry_may_have_a_term_that_is_not_searched_with_settings_of_its_own() -> None:
+    config = changed("lineup", [{"name": "moco", "kind": "single", "term": "rgb.moco", "settings": {"queue": 64}}])
+    settings = load_settings(config)
+    loss = settings.loss_of(settings.lineup[0])
+    assert loss.terms == ("rgb.moco",)
+    assert loss.tasks["moco"]["queue"] == 64
+    assert loss.tasks["moco"]["temperature"] == 0.07
+    assert "rgb.moco" not in settings.loss.terms
+    # A stage gets them as JSON and parses them again.
+    assert LossSettings.model_validate(loss.model_dump(mode="json")) == loss
+
+
+def test_every_term_can_be_an_entry_of_its_own() -> None:
+    entries = [
+        {"name": f"row{number}", "kind": "upper_bound", "term": term, "collection": "motions"}
+        if catalogue.reads_labels(family)
+        else {"name": f"row{number}", "kind": "single", "term": term}
+        for number, (term, family) in enumerate(catalogue.terms().items())
+    ]
+    settings = load_settings(changed("lineup", entries))
+    assert len(settings.lineup) == len(catalogue.terms()) >= 84
+    for entry in settings.lineup:
+        assert entry.term in settings.loss_of(entry).terms
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"kind": "single", "term": "rgb.mocco"}, "term: 'rgb.mocco' - did you mean 'rgb.moco'?"),
+        ({"kind": "single", "term": "rgb.moco", "settings": {"queue": 0}}, "moco.queue: 0 - allowed: 1 to 1000000"),
+        ({"kind": "single", "term": "rgb.shuffle", "settings": {"hidden": 8}}, "allowed: loss.tasks instead"),
+        ({"kind": "uniform", "settings": {"hidden": 8}}, "settings: given without a term"),
+        ({"kind": "single", "term": "rgb.ubernce"}, "it learns from labels; allowed: as the term of an entry of kind"),
+        ({"kind": "upper_bound", "term": "rgb.ubernce"}, "collection: None - allowed: a labelled set"),
+        ({"kind": "upper_bound", "term": "rgb.moco", "collection": "motions"}, "it reads no labels"),
+        ({"kind": "random", "pool_fraction": 0.5}, "pool_fraction: 0.5 - allowed: 1 for kind random"),
+        (
+            {"kind": "pretrained", "weights": "w.pth", "network": "r3d_18", "pool_fraction": 0.5},
+            "1 for kind pretrained",
+        ),
+        ({"kind": "evolved", "pool_fixed": "epochs"}, "only with a pool_fraction below 1"),
+        ({"kind": "pretrained"}, "weights: None - allowed: a name or file"),
+        ({"kind": "evolved", "weights": "w.pth"}, "weights: 'w.pth' - allowed: a name or file for kind pretrained"),
+        ({"kind": "scratch", "network": "r3d_18"}, "network: 'r3d_18' - allowed: nothing"),
+        ({"kind": "pretrained", "weights": "r3d_18"}, "allowed: r3d_18/NAME or r2plus1d_18/NAME"),
+        ({"kind": "pretrained", "weights": "w.pth"}, "network: missing"),
+        (
+            {"kind": "upper_bound", "term": "rgb.ubernce", "collection": "pool"},
+            "allowed: labelled collections: motions",
+        ),
+    ],
+)
+def test_a_wrong_lineup_entry_is_told(entry: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_settings(changed("lineup", [{"name": "row", **entry}]))
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_are_never_searched() -> None:
+    """The search would otherwise be told what it is judged by."""
+    with pytest.raises(UserError, match=r"loss.terms: rgb.ubernce - it learns from labels"):
+        load_settings(changed("loss.terms", ["rgb.ubernce"]))
+    assert "rgb.ubernce" not in load_settings(changed("loss.terms", ["*"])).loss.terms
+
+
+def test_an_upper_bound_never_learns_from_another_split_s_test_clips() -> None:
+    bound = {"name": "bound", "kind": "upper_bound", "term": "rgb.ubernce", "collection": "motions"}
+    config = changed("lineup", [bound])
+    load_settings(config)
+    config["collections"]["motions"] = {
+        "source": {"kind": "folder", "path": "x", "labels": "folder"},
+        "splits": {"count": 3},
+    }
+    with pytest.raises(UserError, match=r"lineup.bound.collection: 'motions' - training clips of one split"):
+        load_settings(config)
+
+
+def test_a_window_too_short_for_a_term_is_told() -> None:
+    config = changed("loss.terms", ["rgb.shuffle_and_learn"])
+    config["window"]["frames"] = 4
+    config["lineup"] = [{"name": "scratch", "kind": "scratch"}]
+    with pytest.raises(UserError, match=r"rgb.shuffle_and_learn - it needs window.frames of at least 5, found 4"):
         load_settings(config)
 
 
