@@ -4,14 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format bench docs lock clean
+.PHONY: demo test test-slurm check format bench learn docs lock clean
 
 demo: $(READY)
 	$(BIN)/snakemake
 	@echo "Report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
+
+# Through a real SLURM cluster on this machine; root on Debian installs it where it is missing.
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -28,6 +32,10 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
+
+# Does every term learn, and nothing but its task? An hour a piece; again to go on.
+learn: $(READY)
+	$(BIN)/python -m tests.benchmarks.learn
 
 # The settings reference and its JSON schema from the code, and README's figures from the demo.
 docs: demo

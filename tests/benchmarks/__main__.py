@@ -16,7 +16,11 @@ import numpy as np
 
 from tests.benchmarks import codecs
 from tests.benchmarks.decoding import compare_decoding
+from tests.benchmarks.embedding import compare_embedding
 from tests.benchmarks.flow import compare_flow
+from tests.benchmarks.learn.data import collection
+from tests.benchmarks.sharing import compare_sharing
+from tests.benchmarks.training import compare_training
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -114,46 +118,6 @@ def reading(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], 
     return "3,000 random windows of 8 frames from a shard", "copies from a memory map", ours, floor
 
 
-def terms(folder: Path) -> tuple[str, str, Callable[[], object], Callable[[], object]]:
-    """All 34 terms together against encoding their distinct views and nothing else."""
-    import torch
-
-    from pipeline_src.batches.views import moment
-    from pipeline_src.loss.engine import EvolvedLoss
-    from pipeline_src.settings.learning import LossSettings, NetworkSettings, WindowSettings
-
-    torch.set_num_threads(1)
-    loss = LossSettings.model_validate({})
-    model = EvolvedLoss(
-        weights=dict.fromkeys(loss.terms, 1.0),
-        scales={},
-        loss=loss,
-        network=NetworkSettings(video="small_r3d", width=16, decoder_width=16),
-        window=WindowSettings(frames=8, crop=48),
-        statistics={"rgb": ([0.0] * 3, [1.0] * 3), "flow": ([0.0] * 2, [1.0] * 2), "grey": ([0.0], [1.0])}
-        | {"audio": ([0.0], [1.0])},
-        spectrogram=(62, 40),
-        seed=0,
-    ).train()
-    shapes = {"rgb": 3, "flow": 2, "grey": 1}
-    batch = {"has_sound": torch.ones(8, dtype=torch.bool), "shiftable": torch.ones(8, dtype=torch.bool)}
-    for view in model.views:
-        frames = 4 if moment(view) == "next" else 8
-        size = (8, 62, 40) if view.modality == "audio" else (8, frames, 48, 48, shapes[view.modality])
-        batch[f"{view.modality}.{moment(view)}"] = torch.randn(size)
-
-    def ours() -> None:
-        for step in range(3):
-            model(batch, step).total.backward()
-
-    def floor() -> None:
-        for step in range(3):
-            features = model.inputs(batch, step).features
-            torch.stack([found.embedding.sum() for found in features.values()]).sum().backward()
-
-    return "a training step of all 34 terms", "forward and backward of their 12 encoded views", ours, floor
-
-
 def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as name:
@@ -162,13 +126,16 @@ def main() -> None:
         where = ("--collection", "pool", "--threads", "1", "--out", str(folder / "videos"))
         stage("render_world", {"source": source, "seed": 0}, *where)
         print(f"{'ours':50} {'floor':50} {'CPU s':>8} {'CPU s':>8} {'ratio':>6}")
-        for prepare in (decoding, flow, reading, terms):
+        for prepare in (decoding, flow, reading):
             ours, floor, run, run_floor = prepare(folder)
             first, second, times = ratio(run, run_floor)
             print(f"{ours:50} {floor:50} {first:8.2f} {second:8.2f} {times:6.2f}", flush=True)
         compare_flow(folder / "flow")
         codecs.compare(folder, folder / "videos")
         compare_decoding(folder / "decoding")
+        compare_embedding(folder / "embedding")
+    compare_training(collection("moving", "held_out"))
+    compare_sharing(collection("moving", "held_out"))
 
 
 if __name__ == "__main__":

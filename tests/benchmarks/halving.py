@@ -1,0 +1,81 @@
+"""Does successive halving find as good a loss as the full search, for fewer steps?
+
+Two searches on the built-in world from each of three seeds: every individual trained to the end, or three rungs of
+which one in three goes on. The winner of each is trained anew and judged by one layer on labelled videos.
+
+    python -m tests.benchmarks.halving            one piece of at most 55 minutes; again to go on
+    python -m tests.benchmarks.halving --table    only the table of what is there
+
+The table is halving.csv beside this file.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from pipeline_src.report.run_size import trials_of
+from tests.benchmarks.science.runs import Run, finish, prepare
+
+WORLD = Path(__file__).with_name("science") / "world.yaml"
+TABLE = Path(__file__).with_suffix(".csv")
+SEEDS = (0, 1, 2)
+RUNGS = {"full": 1, "halving": 3}
+
+
+def settings_of(kind: str, seed: int) -> dict[str, Any]:
+    """The study's world and loss, with a small search."""
+    config: dict[str, Any] = yaml.safe_load(WORLD.read_text())
+    return {
+        **config,
+        "run": f"{kind}-{seed}",
+        "results_root": "results/halving",
+        "seed": seed,
+        "proxy": {**config["proxy"], "iterations": 90},
+        "final": {**config["final"], "iterations": 400},
+        "search": {
+            "strategy": "tournament",
+            "population": 9,
+            "generations": 3,
+            "trials": {"share": 3, "rungs": RUNGS[kind], "eta": 3},
+            "controls": [],
+        },
+        "lineup": [{"name": "evolved", "kind": "evolved"}],
+        "seeds": [0],
+    }
+
+
+def row(run: Run, kind: str, seed: int) -> dict[str, Any]:
+    """Steps of one search, and what its winner came to."""
+    steps = sum(trials.steps(run.settings.proxy.iterations) for trials in trials_of(run.settings))
+    table = pd.read_csv(run.folder / "transfer" / "results.csv")
+    top1 = table[(table["entry"] == "evolved") & (table["method"] == "linear")]["top1"].item()
+    return {"search": kind, "seed": seed, "steps": steps, "one_layer": top1}
+
+
+def main() -> None:
+    """Go on, and where all is done write the table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--minutes", type=float, default=55, help="start nothing new after this time (default: 55)")
+    options.add_argument("--cores", type=int, default=2, help="of this machine (default: 2)")
+    options.add_argument("--table", action="store_true", help="run nothing")
+    given = options.parse_args()
+    runs = {(kind, seed): prepare(settings_of(kind, seed)) for seed in SEEDS for kind in RUNGS}
+    if not given.table:
+        finish(list(runs.values()), given.minutes, given.cores)
+    table = pd.DataFrame([row(run, *key) for key, run in runs.items()])
+    table.to_csv(TABLE, index=False, lineterminator="\n")
+    print(table.to_string(index=False))
+    by_kind = table.groupby("search")
+    full, halving = (by_kind.get_group(kind) for kind in RUNGS)
+    bar = full["one_layer"].mean() - full["one_layer"].std()
+    print(
+        f"halving: {halving['steps'].mean() / full['steps'].mean():.2f} of the steps (at most 0.4); its winners"
+        f" {halving['one_layer'].mean():.3f} by one layer, the full search's mean minus one deviation {bar:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

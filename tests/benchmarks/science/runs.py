@@ -1,0 +1,94 @@
+"""The runs of a study: their settings, their steps, and going on with them."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline_src.report.run_size import controls_of, trials_of
+from pipeline_src.settings.run import RunSettings, load_settings
+from pipeline_src.shards.index import Collection
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the study: its settings and where they stand."""
+
+    settings: RunSettings
+    config: Path
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / self.settings.results_root / self.settings.run
+
+    @property
+    def labelled(self) -> Collection:
+        (name,) = self.settings.transfer.collections
+        return Collection.open(ROOT / self.settings.data_root / name / "index.json")
+
+
+def runs_of(study: str) -> list[Run]:
+    """The runs of a study; on real video one per split, since each split has a pool of its own."""
+    text = (Path(__file__).with_name(f"{study}.yaml")).read_text()
+    found = []
+    for split in (1, 2, 3) if study == "real" else (1,):
+        own = text
+        for name in ("real-", "pool_split", "split"):
+            own = own.replace(f"{name}1", f"{name}{split}") if study == "real" else own
+        found.append(prepare(yaml.safe_load(own)))
+    return found
+
+
+def prepare(config: dict[str, Any]) -> Run:
+    """Write the settings of a run."""
+    settings = load_settings(config)
+    path = ROOT / "data" / "science" / f"{settings.run}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return Run(settings, path)
+
+
+def finish(runs: Sequence[Run], minutes: float, cores: int) -> None:
+    """Go on with one run after the other.
+
+    Raises:
+        SystemExit: the time is up, or Snakemake failed.
+    """
+    stop = time.monotonic() + 60 * minutes
+    for run in runs:
+        left = (stop - time.monotonic()) / 60
+        if left <= 0 or not go_on(run, left, cores):
+            raise SystemExit("time is up; start it again to go on")
+
+
+def steps_of(run: RunSettings) -> int:
+    """Optimiser steps of all trainings of a run, but for fine-tuning."""
+    trained = sum(run.final_of(entry).iterations for entry in run.lineup if entry.trained) * len(run.seeds)
+    trials = sum(trials.steps(run.proxy.iterations) for trials in (*trials_of(run), controls_of(run)))
+    return trials + trained
+
+
+def go_on(run: Run, minutes: float, cores: int) -> bool:
+    """Run as much of the DAG as fits; whether it is complete. Jobs that have begun are finished.
+
+    Raises:
+        SystemExit: Snakemake failed.
+    """
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(run.config)]
+    process = subprocess.Popen([*command, "--quiet", "all", "--rerun-incomplete"], cwd=ROOT)
+    try:
+        if process.wait(60 * minutes):
+            raise SystemExit(f"snakemake failed on {run.config}")
+        return True
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        return False
