@@ -1,8 +1,10 @@
 """What code and settings a result belongs to. Standard library only: every Snakefile parse imports this."""
 
 import ast
+import contextlib
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from functools import cache
@@ -12,6 +14,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "pipeline_src"
+# Snakemake's own folder, where it is started.
+CACHE = Path(".snakemake", "code_versions.json")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Facts = tuple[str, list[str]]
+_used: dict[str, Facts] = {}
 
 
 @cache
@@ -28,20 +35,18 @@ def code_version(*modules: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     queue = list(modules)
     while queue:
         name = queue.pop()
         if name in seen:
             continue
-        seen.add(name)
-        queue.extend(_imports(name))
+        seen[name], imports = _facts(name)
+        queue.extend(other for other in imports if _path(other).exists())
         if "." in name:
             queue.append(name.rpartition(".")[0])
-    digest = hashlib.sha256()
-    for name in sorted(seen):
-        digest.update(f"{name}\n{_syntax(name)}\n".encode())
-    return digest.hexdigest()[:16]
+    _remember()
+    return hashlib.sha256("".join(f"{name} {seen[name]}\n" for name in sorted(seen)).encode()).hexdigest()[:16]
 
 
 def _path(module: str) -> Path:
@@ -51,31 +56,49 @@ def _path(module: str) -> Path:
 
 
 @cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text())
+def _facts(module: str) -> Facts:
+    """What a module does, as a hash of its syntax, and what it imports of this package."""
+    content = _path(module).read_bytes()
+    # Another Python may write the same syntax otherwise.
+    key = hashlib.sha256(platform.python_version().encode() + content).hexdigest()
+    if key not in _used:
+        _used[key] = _known().get(key) or _parsed(content)
+    return _used[key]
 
 
-@cache
-def _syntax(module: str) -> str:
-    tree = ast.parse(_path(module).read_text())
+def _parsed(content: bytes) -> Facts:
+    tree = ast.parse(content)
+    imports: set[str] = set()
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    syntax = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    return syntax, sorted(name for name in imports if name.split(".")[0] == PACKAGE)
 
 
 @cache
-def _imports(module: str) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if name.split(".")[0] == PACKAGE and _path(name).exists())
+def _known() -> dict[str, Facts]:
+    """Facts that an earlier process has left, by what they were found in."""
+    try:
+        return {key: (str(syntax), list(imports)) for key, (syntax, imports) in json.loads(CACHE.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _remember() -> None:
+    """Leave the facts of this process to those that come: parsing takes seconds, and every job of a cluster parses."""
+    if not CACHE.parent.is_dir() or _used.keys() <= _known().keys():
+        return
+    part = CACHE.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        part.write_text(json.dumps(_used))
+        part.replace(CACHE)
+    _known().update(_used)
 
 
 def run_record(settings: dict[str, Any], packages: tuple[str, ...] = ()) -> dict[str, Any]:

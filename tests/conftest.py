@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pipeline_src.clips.ffmpeg import ffmpeg_path
 from tests.tiny_run import ROOT, TINY, TRACKED, Project, copy_project, render_videos
@@ -26,13 +27,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished tiny run; tests that edit it use `edited`."""
-    project = copy_project(tmp_path_factory.mktemp("finished"))
-    render_videos(project.folder / "videos", 29)
-    (project.folder / "videos" / "no video.mp4").write_text("this is text")
-    project.snakemake()
-    return project
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """A finished tiny run; tests that edit it use `edited`. Of several processes one makes it, each gets a copy."""
+    base = tmp_path_factory.getbasetemp()
+    first = Project((base if worker_id == "master" else base.parent) / "first_finished")
+    with FileLock(f"{first.folder}.lock"):
+        if not (first.run / "report" / "index.html").exists():
+            copy_project(first.folder)
+            render_videos(first.folder / "videos", 29)
+            (first.folder / "videos" / "no video.mp4").write_text("this is text")
+            first.snakemake()
+    own = Project(tmp_path_factory.mktemp("finished") / "project")
+    shutil.copytree(first.folder, own.folder)
+    return own
 
 
 @pytest.fixture

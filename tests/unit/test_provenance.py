@@ -23,8 +23,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def version(*modules: str) -> str:
-    for cached in (provenance.code_version, provenance._tree, provenance._syntax, provenance._imports):
+    """As a new process finds it."""
+    for cached in (provenance.code_version, provenance._facts, provenance._known):
         cached.cache_clear()
+    provenance._used.clear()
     return provenance.code_version(*modules)
 
 
@@ -60,6 +62,25 @@ def test_a_module_nobody_imports_reruns_nothing_until_it_is_chosen(project: Path
     assert version("pipeline_src.stages.decode", "pipeline_src.flow.dis") != chosen
 
 
+def test_what_was_parsed_once_is_not_parsed_again_and_never_taken_for_something_else(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = version("pipeline_src.stages.decode")
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.setattr(provenance, "CACHE", tmp_path / ".snakemake" / "code_versions.json")
+    assert version("pipeline_src.stages.decode") == without
+    with monkeypatch.context() as unparsed:
+        unparsed.setattr(provenance, "_parsed", None)
+        assert version("pipeline_src.stages.decode") == without
+    old = (project / "sizes.py").read_text()
+    (project / "sizes.py").write_text(old.replace("3", "4"))
+    assert version("pipeline_src.stages.decode") != without
+    (project / "sizes.py").write_text(old)
+    for broken in ("", "[]", '{"a": 1}', '{"a": ["b"]}'):
+        provenance.CACHE.write_text(broken)
+        assert version("pipeline_src.stages.decode") == without
+
+
 def test_a_package_init_is_part_of_what_is_imported(project: Path) -> None:
     before = version("pipeline_src.stages.decode")
     (project / "stages" / "__init__.py").write_text("THREADS = 1\n")
@@ -67,13 +88,12 @@ def test_a_package_init_is_part_of_what_is_imported(project: Path) -> None:
 
 
 def test_the_real_stages_do_not_see_methods_that_are_loaded_by_name() -> None:
-    provenance._imports.cache_clear()
     seen, queue = set(), ["pipeline_src.stages.extract_flow", "pipeline_src.stages.try_weights"]
     while queue:
         name = queue.pop()
         if name not in seen:
             seen.add(name)
-            queue.extend(provenance._imports(name))
+            queue.extend(name for name in provenance._facts(name)[1] if provenance._path(name).exists())
     assert not {"pipeline_src.features.flow.dis", "pipeline_src.tasks.shuffle"} & seen
     assert "pipeline_src.loss.engine" in seen
 

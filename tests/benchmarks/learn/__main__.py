@@ -8,7 +8,8 @@ taken away (controls.py): there it must not be better than chance, or the term h
     python -m tests.benchmarks.learn 'rgb.*' --minutes 10
     python -m tests.benchmarks.learn --table            only the table of what is there
 
-What is done stays in data/learn/results; the table is tests/benchmarks/learn/learn.csv.
+What is done is a row of tests/benchmarks/learn/trainings.csv, and is done again only after the code of the engine or of
+the term changed, or with --again; the table is tests/benchmarks/learn/learn.csv.
 """
 
 import argparse
@@ -18,21 +19,23 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from fnmatch import fnmatchcase
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipeline_src.files import whole_file
 from pipeline_src.provenance import code_version
 from pipeline_src.settings import catalogue
 from tests.benchmarks.learn import run
 from tests.benchmarks.learn.controls import control_of
-from tests.benchmarks.learn.data import DATA, KINDS, PARTS, collection
+from tests.benchmarks.learn.data import KINDS, PARTS, collection
 
 SEEDS = (0, 1, 2)
-RESULTS = DATA / "results"
+TRAININGS = Path(__file__).with_name("trainings.csv")
 TABLE = Path(__file__).with_name("learn.csv")
-RESAMPLES = 2_000
+Job = tuple[str, str, int]
 
 
 def main() -> None:
@@ -40,95 +43,99 @@ def main() -> None:
     options.add_argument("terms", nargs="*", default=["*"], help="names or patterns (default: all)")
     options.add_argument("--minutes", type=float, default=55, help="start nothing new after this time (default: 55)")
     options.add_argument("--workers", type=int, default=2, help="trainings side by side (default: 2)")
+    options.add_argument("--again", action="store_true", help="train what is there already, too")
     options.add_argument("--table", action="store_true", help="train nothing")
     given = options.parse_args()
     terms = [name for name in sorted(catalogue.terms()) if any(fnmatchcase(name, p) for p in given.terms)]
+    done = rows_done()
     if not given.table:
-        train_all(terms, given.minutes, given.workers)
-    write_table()
+        train_all(terms, given.minutes, given.workers, done, given.again)
+    write_table(done)
 
 
-def path_of(term: str, condition: str, seed: int) -> Path:
-    """Where a training's result is; another version of the term's code has another place."""
+def version_of(term: str) -> str:
+    """Changes with all code that decides what a training gives, and with its steps."""
     version = code_version("pipeline_src.loss.engine", catalogue.module("task", catalogue.terms()[term]))
-    return RESULTS / f"{term.replace('>', '_to_')}-{condition}-{seed}-{version[:8]}-{run.schedule_of(term)}.npz"
+    return f"{version[:8]}-{run.schedule_of(term)}"
 
 
-def train_all(terms: list[str], minutes: float, workers: int) -> None:
+def rows_done() -> dict[Job, dict[str, Any]]:
+    """The trainings that were made by the code as it is now."""
+    if not TRAININGS.exists():
+        return {}
+    versions = {term: version_of(term) for term in catalogue.terms()}
+    rows = pd.read_csv(TRAININGS).to_dict("records")
+    return {
+        (row["term"], row["condition"], row["seed"]): row for row in rows if row["version"] == versions.get(row["term"])
+    }
+
+
+def train_all(terms: list[str], minutes: float, workers: int, done: dict[Job, dict[str, Any]], again: bool) -> None:
+    """Train what is not in `done`, which takes each training's row, as TRAININGS does."""
     for kind, part in itertools.product(KINDS, PARTS):
         collection(kind, part)
-    RESULTS.mkdir(parents=True, exist_ok=True)
     jobs = [(term, c, seed) for seed in SEEDS for term in terms for c in ("signal", control_of(term))]
-    todo = [job for job in jobs if not path_of(*job).exists()]
+    todo = [job for job in jobs if again or job not in done]
     print(f"{len(jobs) - len(todo)} of {len(jobs)} trainings are there", flush=True)
     stop = time.monotonic() + 60 * minutes
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        running: dict[Future[float], tuple[str, str, int]] = {}
+        running: dict[Future[dict[str, Any]], Job] = {}
         while todo or running:
             while todo and len(running) < workers and time.monotonic() < stop:
                 job = todo.pop(0)
-                running[pool.submit(run.train_and_judge, *job, path_of(*job))] = job
+                running[pool.submit(run.train_and_judge, *job)] = job
             if not running:
                 print(f"time is up; {len(todo)} trainings are left, start it again to go on")
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                print(f"{job[0]:32} {job[1]:10} seed {job[2]} {future.result():6.1f} s", flush=True)
+                term, condition, seed = job = running.pop(future)
+                name = {"term": term, "condition": condition, "seed": seed, "version": version_of(term)}
+                done[job] = {**name, **future.result()}
+                with whole_file(TRAININGS) as part:
+                    rows = pd.DataFrame([done[job] for job in sorted(done)])
+                    rows.to_csv(part, index=False, lineterminator="\n", float_format="%.5g")
+                print(f"{term:32} {condition:10} seed {seed} gain {done[job]['gain']:.3f}", flush=True)
 
 
-def write_table() -> None:
+def write_table(done: dict[Job, dict[str, Any]]) -> None:
     """Per term and condition, over seeds and held-out videos: what was reached, with its interval."""
     rows = []
     for term in sorted(catalogue.terms()):
         for condition in ("signal", control_of(term)):
-            files = [path_of(term, condition, seed) for seed in SEEDS if path_of(term, condition, seed).exists()]
-            if files:
-                rows.append(summary(term, condition, [np.load(file) for file in files]))
+            found = [done[term, condition, seed] for seed in SEEDS if (term, condition, seed) in done]
+            if found:
+                rows.append(summary(term, condition, pd.DataFrame(found)))
     table = pd.DataFrame(rows)
     table.to_csv(TABLE, index=False, lineterminator="\n", float_format="%.4f")
     print(table.to_string(index=False))
-    done = table[table["seeds"] == len(SEEDS)]
-    print(done.groupby(["condition", "verdict"]).size().to_string())
+    whole = table[table["seeds"] == len(SEEDS)]
+    print(whole.groupby(["condition", "verdict"]).size().to_string())
 
 
-def summary(term: str, condition: str, found: list[dict[str, np.ndarray]]) -> dict[str, object]:
+def summary(term: str, condition: str, found: pd.DataFrame) -> dict[str, object]:
     """A row: the gain over chance (or over the mean's error, as a share of it), with its 95 % interval.
 
-    The interval is the wider one of two: Student's t over the seeds' means, and a bootstrap over videos, each drawn
-    with all of its examples from all seeds.
+    The interval is the wider one of two: Student's t over the seeds' means, and the normal one over videos. Seeds are
+    judged on the same videos, so that more seeds make the latter no narrower.
     """
-    error = bool(found[0]["error"])
-    values, trivial = (np.concatenate([part[name] for part in found]) for name in ("values", "trivial"))
-    scale = max(trivial.mean(), 1e-9) if error else 1.0
-    gains = [(p["trivial"] - p["values"] if error else p["values"] - p["trivial"]) / scale for p in found]
-    means = np.array([part.mean() for part in gains])
-    low, high = bootstrap(np.concatenate(gains), np.concatenate([part["clips"] for part in found]))
-    if len(means) > 1:
-        reach = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
-        low, high = min(low, means.mean() - reach), max(high, means.mean() + reach)
+    mean, seeds = found["gain"].mean(), len(found)
+    reach = stats.norm.ppf(0.975) * found["deviation"].mean()
+    if seeds > 1:
+        reach = max(reach, stats.t.ppf(0.975, seeds - 1) * found["gain"].std(ddof=1) / np.sqrt(seeds))
     return {
         "term": term,
         "condition": condition,
-        "measure": "error" if error else "accuracy",
-        "seeds": len(found),
-        "steps": int(found[0]["steps"]),
-        "examples": len(values),
-        "reached": values.mean(),
-        "trivial": trivial.mean(),
-        "gain": means.mean(),
-        "low": low,
-        "high": high,
-        "verdict": verdict(condition, low, high),
+        "measure": found["measure"].iloc[0],
+        "seeds": seeds,
+        "steps": found["steps"].iloc[0],
+        "examples": found["examples"].sum(),
+        "reached": found["reached"].mean(),
+        "trivial": found["trivial"].mean(),
+        "gain": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+        "verdict": verdict(condition, mean - reach, mean + reach),
     }
-
-
-def bootstrap(gains: np.ndarray, clips: np.ndarray) -> tuple[float, float]:
-    """Where 95 % of the means over redrawn videos lie."""
-    videos, place = np.unique(clips, return_inverse=True)
-    sums, counts = np.bincount(place, gains), np.bincount(place)
-    drawn = np.random.default_rng(0).integers(len(videos), size=(RESAMPLES, len(videos)))
-    low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def verdict(condition: str, low: float, high: float) -> str:

@@ -1,7 +1,6 @@
 """One term trained alone, then judged on held-out videos."""
 
-import time
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +8,6 @@ import torch
 from pipeline_src.batches.clip_reader import ClipReader
 from pipeline_src.batches.loader import TrainingWindows, training_batches
 from pipeline_src.batches.normalise import statistics_of
-from pipeline_src.files import whole_file
 from pipeline_src.loss.engine import EvolvedLoss
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings
@@ -61,9 +59,8 @@ def schedule_of(term: str) -> int:
     return LONGER.get(term, LONGER.get(catalogue.terms()[term], STEPS))
 
 
-def train_and_judge(term: str, condition: str, seed: int, path: Path) -> float:
-    """Train, judge, write the examples' values; the seconds that it took."""
-    started = time.monotonic()
+def train_and_judge(term: str, condition: str, seed: int) -> dict[str, Any]:
+    """Train and judge; what was reached, as columns of a row."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     kind = condition if condition in POOLS else "moving"
@@ -88,10 +85,23 @@ def train_and_judge(term: str, condition: str, seed: int, path: Path) -> float:
         loss.follow(progress)
     found = judge(loss, term, condition, TrainingWindows(held_out, WINDOW, loss.views, seed + 1000), asked)
     values, trivial, clips = (torch.cat([part[i] for part in found]).double().numpy() for i in range(3))
-    with whole_file(path) as part, part.open("wb") as file:
-        error = np.array(found[0][3])
-        np.savez(file, values=values, trivial=trivial, clips=clips, error=error, steps=np.array(steps))
-    return time.monotonic() - started
+    error = found[0][3]
+    gains = (trivial - values) / max(trivial.mean(), 1e-9) if error else values - trivial
+    return {
+        "measure": "error" if error else "accuracy",
+        "steps": steps,
+        "examples": len(values),
+        "reached": values.mean(),
+        "trivial": trivial.mean(),
+        "gain": gains.mean(),
+        "deviation": deviation_of_mean(gains, clips),
+    }
+
+
+def deviation_of_mean(gains: np.ndarray, clips: np.ndarray) -> float:
+    """The mean's standard deviation where examples of one clip belong together."""
+    _, place = np.unique(clips, return_inverse=True)
+    return float(np.sqrt(np.square(np.bincount(place, gains - gains.mean())).sum()) / len(gains))
 
 
 def build(term: str, pool: object, seed: int) -> EvolvedLoss:
