@@ -24,8 +24,8 @@ from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.settings.transfer import FinetuneSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.training.schedule import build_optimiser, learning_rate, set_learning_rate
-from pipeline_src.transfer.linear import fitting_and_validation
 from pipeline_src.transfer.split import LabelledVectors, Prediction, rows_of
+from pipeline_src.transfer.validation import fitting_and_validation
 
 
 class LabelledNetwork(nn.Module):

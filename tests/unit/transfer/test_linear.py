@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline_src.settings.transfer import LinearSettings
-from pipeline_src.transfer.linear import held_out, predict_by_layer
+from pipeline_src.transfer.linear import predict_by_layer
 from pipeline_src.transfer.split import standardised
+from pipeline_src.transfer.validation import held_out
 
 
 def top1(data, prediction):
