@@ -2,15 +2,23 @@
 
 import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.0")
 
-# Rules call `python -m pipeline_src.stages...`: this Python, and this package, wherever Snakemake was started.
-sys.path.insert(0, workflow.basedir)
+# Edits during a run harm nothing: jobs use a copy of the code and of the configuration.
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+from planned_code import planned_code, planned_config
+from redo_guard import guard
+
+CODE = planned_code(Path(workflow.basedir))
+# Rules call `python -m pipeline_src.stages...`: this Python, and that copy, whatever the folder that they run in holds.
+sys.path.insert(0, str(CODE))
 os.environ.update(
-    PYTHONPATH=workflow.basedir,
+    PYTHONPATH=str(CODE),
+    PYTHONSAFEPATH="1",
     PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", os.defpath)]),
 )
 # A generation depends on the one before it, and Snakemake walks this chain recursively. 3,000 generations fit an
@@ -21,6 +29,9 @@ sys.setrecursionlimit(100_000)
 if not workflow.config_settings.configfiles:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+planned_config(config)
 
 
 include: "workflow/rules/common.smk"
@@ -71,6 +82,11 @@ include: "workflow/rules/frozen.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
+
+
+onstart:
+    check_folders()
+    guard(workflow.dag, SETTINGS.redo_hours)
 
 
 rule all:

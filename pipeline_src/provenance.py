@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -110,26 +109,20 @@ def run_record(settings: dict[str, Any], packages: tuple[str, ...] = ()) -> dict
         "git_revision": git_revision(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "packages": {name: _package_version(name) for name in packages},
+        "packages": {name: package_version(name) for name in packages},
     }
 
 
 def git_revision() -> str:
-    """The checkout's commit, with "-dirty" when files differ from it; "unknown" outside a git checkout."""
+    """The commit that the run was planned with, with "-dirty" when files differed from it; "unknown" without git."""
     try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return (ROOT / "REVISION").read_text()
+    except OSError:
         return "unknown"
-    return run.stdout.strip() if run.returncode == 0 and run.stdout.strip() else "unknown"
 
 
-def _package_version(name: str) -> str:
+def package_version(name: str) -> str:
+    """The version of an installed package, or "not installed"."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

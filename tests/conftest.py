@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline_src.clips.ffmpeg import ffmpeg_path
-from tests.tiny_run import ROOT, TINY, TRACKED, Project, copy_project, render_videos
+from tests.tiny_run import Project, copy_project, render_videos
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,32 +28,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
-    """A finished tiny run; tests that edit it use `edited`. Of several processes one makes it, each gets a copy."""
+    """A finished tiny run to read; `edited` is one to change. Of several processes one makes it for all."""
     base = tmp_path_factory.getbasetemp()
-    first = Project((base if worker_id == "master" else base.parent) / "first_finished")
-    with FileLock(f"{first.folder}.lock"):
-        if not (first.run / "report" / "index.html").exists():
-            copy_project(first.folder)
-            render_videos(first.folder / "videos", 29)
-            (first.folder / "videos" / "no video.mp4").write_text("this is text")
-            first.snakemake()
-    own = Project(tmp_path_factory.mktemp("finished") / "project")
-    shutil.copytree(first.folder, own.folder)
-    return own
+    project = Project((base if worker_id == "master" else base.parent) / "finished")
+    with FileLock(f"{project.folder}.lock"):
+        if not (project.run / "report" / "index.html").exists():
+            shutil.rmtree(project.folder, ignore_errors=True)
+            copy_project(project.folder)
+            render_videos(project.folder / "videos", 29)
+            (project.folder / "videos" / "no video.mp4").write_text("this is text")
+            project.snakemake()
+    return project
 
 
 @pytest.fixture
-def edited(finished: Project) -> Iterator[Project]:
-    """The finished run, whose code and configuration a test may edit; they are put back afterwards."""
-    yield finished
-    for name in TRACKED:
-        target = finished.folder / name
-        if target.is_dir():
-            shutil.rmtree(target)
-            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, target)
-    finished.configure(TINY)
+def edited(finished: Project, tmp_path: Path) -> Project:
+    """A finished run of its own, whose code, configuration and results a test may change."""
+    shutil.copytree(finished.folder, tmp_path / "project")
+    return Project(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

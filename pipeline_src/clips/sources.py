@@ -1,6 +1,7 @@
 """The videos of a collection: a folder, a CSV list, a benchmark, or the built-in world."""
 
 import csv
+import hashlib
 import math
 import os
 import re
@@ -203,12 +204,18 @@ def _video(source: ListSource, where: str, row: dict[str, str]) -> Video:
     return Video(
         identity=identity,
         path=path,
-        source_video=grouped or identity,
+        source_video=grouped or without_query(identity),
         label=label,
         splits=tuple(part_named(row[column], f"{where}, column {column}") for column in source.split_columns),
         start_s=_seconds(row, source.start_column, where, needed=True),
         duration_s=_seconds(row, source.duration_column, where, needed=False),
     )
+
+
+def without_query(identity: str) -> str:
+    """A name for tables: a URL's query, which may hold a token, as its hash; all else as it is."""
+    base, *query = re.split(r"[?#]", identity, maxsplit=1) if is_url(identity) else [identity]
+    return f"{base}#{hashlib.sha256(query[0].encode()).hexdigest()[:12]}" if query else base
 
 
 def place_of(identity: str, source: ListSource) -> str:

@@ -51,7 +51,16 @@ def write_export(encoder: str | os.PathLike[str], format: ClipFormat, out: Path)
     with safe_open(encoder, framework="pt") as file:
         metadata = dict(file.metadata() or {})
     with whole_file(out) as part:
-        part.write_bytes(save(load_file(encoder), metadata={**metadata, KEY: format.to_json()}))
+        part.write_bytes(_with_sorted_header(save(load_file(encoder), metadata={**metadata, KEY: format.to_json()})))
+
+
+def _with_sorted_header(file: bytes) -> bytes:
+    """A safetensors file whose header is in order: the library writes several entries of metadata in a random one."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    # Tensors begin at a multiple of eight bytes.
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[8 + length :]
 
 
 def described(config: EncoderConfig, format: ClipFormat) -> dict[str, object]:

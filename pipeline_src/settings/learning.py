@@ -111,6 +111,11 @@ class TrainingSettings(Settings):
     tensorboard: bool = Field(
         False, description="also write curves for TensorBoard beside the model, in a folder tensorboard"
     )
+    scratch: str | None = Field(
+        None,
+        min_length=1,
+        description="folder on the node's own disk, such as $TMPDIR, that shards are copied to when first read",
+    )
     checkpoint_every_s: float = Field(300.0, gt=0, description="seconds between resume checkpoints")
 
     @model_validator(mode="after")

@@ -29,6 +29,11 @@ class RunSettings(Settings):
     torch_threads: int = Field(
         1, ge=1, le=256, description="CPU threads of a training job; part of the result, so never the job's cores"
     )
+    redo_hours: float = Field(
+        4.0,
+        ge=0,
+        description="hours of finished jobs that a run may do again after a change; for more it stops and asks",
+    )
     collections: dict[str, CollectionSettings] = Field(
         min_length=1, description="sets of clips by name; `pool` is the unlabelled one that networks learn from"
     )

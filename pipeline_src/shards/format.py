@@ -9,11 +9,13 @@ With codec jpeg, which is for pictures in RGB, step t is the JPEG file data[file
 
     data     (bytes,) uint8                  the files of all steps one after the other
     files    (sum of lengths + 1,) int64     where each begins
+    crc32    (sum of lengths,) uint32        checksum of each
     item_shape, jpeg_quality                 attributes: (height, width, 3), and 1 to 100
 
 Attributes: format_version, modality, axes (names of the axes of what is read), codec, content_hash, units, and what
 the modality needs more (frame_rate, flow's scale, audio's hop). The hash is over data as stored before HDF5's own
-compression, and over all other datasets and attributes. Moments, those of pictures before they become JPEG files, and
+compression, and over all other datasets and attributes. Chunks of other codecs than jpeg have HDF5's Fletcher-32
+checksum, so that whatever is read is what was written. Moments, those of pictures before they become JPEG files, and
 hash are taken while writing, so that an index over many shards need not read their data.
 """
 
@@ -23,7 +25,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 OWN_ATTRIBUTES = ("format_version", "modality", "axes", "codec", "content_hash", "item_shape")
 # What HDF5, h5py, numpy and the decoders raise on damaged content.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
@@ -46,12 +48,14 @@ class PackedClip:
         length: its time steps.
         stored: the bytes of its JPEG files, else the clip itself.
         sizes: bytes of each JPEG file.
+        checksums: CRC-32 of each JPEG file.
         moments: of its values; those of JPEG files before encoding.
     """
 
     length: int
     stored: np.ndarray
     sizes: list[int]
+    checksums: list[int]
     moments: np.ndarray
 
 

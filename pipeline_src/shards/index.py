@@ -31,11 +31,13 @@ class Collection:
         folder: data/{collection}.
         index: the content of index.json.
         clips: the content of clips.csv; `label` and split columns are strings, empty where there are none.
+        scratch: where readers put copies of shards and read those; see shards.scratch.
     """
 
     folder: Path
     index: dict[str, Any]
     clips: pd.DataFrame
+    scratch: Path | None = None
 
     @classmethod
     def open(cls, index_path: str | os.PathLike[str]) -> "Collection":
@@ -46,7 +48,12 @@ class Collection:
 
     def reader(self, modality: str, shard: str) -> ShardReader:
         """Reader of one shard; modality is rgb, flow, grey, audio or sound."""
-        return ShardReader(self.folder / MODALITY_FILES.get(modality, modality) / f"{shard}.h5")
+        path = self.folder / MODALITY_FILES.get(modality, modality) / f"{shard}.h5"
+        if self.scratch is not None:
+            from pipeline_src.shards.scratch import copied
+
+            path = copied(path, self.scratch)
+        return ShardReader(path)
 
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation per channel, float32, in stored units (8-bit modalities: 0 to 255)."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,14 +43,18 @@ class ShardReader:
             self.clip_ids: list[str] = [name.decode() for name in file["clip_ids"][:]]
             self.moments: np.ndarray = file["moments"][:]
             self._files: np.ndarray | None = None
+            self._checksums = np.empty(0, np.uint32)
             self.item_shape: tuple[int, ...] = file["data"].shape[1:]
             if self.attributes["codec"] == "jpeg":
                 self._files = file["files"][:]
+                self._checksums = file["crc32"][:]
                 self.item_shape = tuple(self.attributes["item_shape"].tolist())
             steps = len(file["data"] if self._files is None else self._files[1:])
             _check_ascending(self._offsets, len(self.clip_ids), steps)
             if self._files is not None:
                 _check_ascending(self._files, steps, len(file["data"]))
+                if self._checksums.shape != (steps,):
+                    raise ValueError("checksums do not fit the data")
         self.lengths: np.ndarray = np.diff(self._offsets)
 
     def read(self, row: int, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -92,7 +97,10 @@ class ShardReader:
             pictures = np.empty((len(distinct), *self.item_shape), np.uint8)
             ends = (files - files[0]).tolist()
             for picture, step in zip(pictures, (distinct - low).tolist(), strict=True):
-                jpeg.decode(stored[ends[step] : ends[step + 1]], picture)
+                one = stored[ends[step] : ends[step + 1]]
+                if zlib.crc32(one) != self._checksums[first + low + step]:
+                    raise ValueError(f"picture {low + step} of {self.clip_ids[row]} is not the one that was written")
+                jpeg.decode(one, picture)
         return pictures if len(distinct) == len(steps) and (np.diff(steps) > 0).all() else pictures[places]
 
     def content_hash(self, progress: Callable[[int], object] = lambda read: None) -> str:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import zlib
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
@@ -50,6 +51,7 @@ class ShardWriter:
         self._codec = codec
         self._quality = jpeg_quality
         self._files = [0]
+        self._checksums: list[int] = []
         self._whole = whole_file(path)
         self._modality = modality
         self._item_shape = item_shape
@@ -76,6 +78,7 @@ class ShardWriter:
                 dtype=self._dtype,
                 chunks=(steps, *stored),
                 compression=self._codec if self._codec in ("lzf", "gzip") else None,
+                fletcher32=self._codec != "jpeg",
             )
             on_error.pop_all()
         return self
@@ -87,11 +90,13 @@ class ShardWriter:
         stored = np.ascontiguousarray(array)
         sums = moments(stored, self._moments.shape[1]) if len(array) else np.zeros_like(self._moments)
         sizes: list[int] = []
+        checksums: list[int] = []
         if self._codec == "jpeg":
             files = [jpeg.encode(picture, self._quality) for picture in stored]
             sizes = [len(file) for file in files]
+            checksums = [zlib.crc32(file) for file in files]
             stored = np.frombuffer(b"".join(files), np.uint8)
-        return PackedClip(len(array), stored, sizes, sums)
+        return PackedClip(len(array), stored, sizes, checksums, sums)
 
     def add(self, clip_id: str, clip: np.ndarray | PackedClip | None) -> None:
         """Append a clip of shape (T, *item_shape), packed or not; None or T = 0 marks one that has nothing here."""
@@ -103,6 +108,7 @@ class ShardWriter:
             self._data[start:] = packed.stored
             self._moments += packed.moments
             self._hash.update(packed.stored.data)
+            self._checksums += packed.checksums
             for size in packed.sizes:
                 self._files.append(self._files[-1] + size)
         self._clip_ids.append(clip_id)
@@ -139,6 +145,7 @@ class ShardWriter:
         )
         if self._codec == "jpeg":
             self._file.create_dataset("files", data=np.asarray(self._files, np.int64))
+            self._file.create_dataset("crc32", data=np.asarray(self._checksums, np.uint32))
             self._file.attrs.update(item_shape=self._item_shape, jpeg_quality=self._quality)
         hash_description(self._file, self._hash)
         self._file.attrs["content_hash"] = self._hash.hexdigest()

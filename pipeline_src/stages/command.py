@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_src.errors import DiskFullError, UserError
+from pipeline_src.stages.job_record import recorded
 
 if TYPE_CHECKING:
     from pipeline_src.settings.base import Settings
@@ -63,7 +64,7 @@ def _object(text: str, option: str) -> dict[str, Any]:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; a UserError is one line on stderr and exit code 2.
+    """Call `main`; a UserError is one line on stderr and exit code 2. In a run, the job's record goes to its log.
 
     One of several processes leaves that line to torchrun's record instead, so that its parent prints it once.
 
@@ -73,7 +74,8 @@ def run(main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGUSR1, _leave)
     try:
-        main()
+        with recorded():
+            main()
     except UserError as error:
         if "TORCHELASTIC_ERROR_FILE" in os.environ:
             _tell_torchrun(error)

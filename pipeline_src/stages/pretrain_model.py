@@ -1,5 +1,6 @@
 """Train the networks of one lineup entry on the pool with the final schedule, and keep its RGB encoder."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
 from pipeline_src.provenance import run_record
 from pipeline_src.shards.index import Collection
+from pipeline_src.shards.scratch import on_scratch
 from pipeline_src.stages.command import add_machine, parser, run, settings_from
 from pipeline_src.training.distributed import start, started_by_torchrun
 from pipeline_src.training.loop import Diverged
@@ -39,7 +41,12 @@ def main() -> None:
     settings = settings_from(given.settings, StageSettings, given.machine)
     if settings.training.processes > 1 and not started_by_torchrun():
         sys.exit(start("pipeline_src.stages.pretrain_model", sys.argv[1:], settings.training.processes))
-    pool = Collection.open(given.pool)
+    with on_scratch(Collection.open(given.pool), settings.training.scratch) as pool:
+        train(given, settings, pool)
+
+
+def train(given: argparse.Namespace, settings: StageSettings, pool: Collection) -> None:
+    """Train on the pool's clips, or on a part of them, and write."""
     rows = None
     if given.split is not None:
         rows = (pool.clips[f"split_{given.split}"] == "train").to_numpy().nonzero()[0]
@@ -47,9 +54,7 @@ def main() -> None:
         rows = part_of_pool(pool.clips, given.pool_fraction, given.seed)
     weights = read_json(given.weights)
     scales = {term: entry["scale"] for term, entry in read_json(given.scales)["terms"].items()}
-    record = run_record(
-        {"training": settings.model_dump(mode="json"), "seed": given.seed, "weights": weights}, PACKAGES
-    )
+    record = run_record({"training": settings.for_result(), "seed": given.seed, "weights": weights}, PACKAGES)
     try:
         pretrain(
             settings,

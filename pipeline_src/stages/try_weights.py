@@ -3,6 +3,7 @@
 A job of a later rung goes on with trainings of the best of the rung before; who these are follows from its results.
 """
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline_src.fitness.subsets import pool_rows
 from pipeline_src.networks.encoder_file import save_encoder
 from pipeline_src.settings.search import FitnessSettings, TrialSettings
 from pipeline_src.shards.index import Collection
+from pipeline_src.shards.scratch import on_scratch
 from pipeline_src.stages.command import add_machine, parser, run, settings_from
 from pipeline_src.training.checkpoint import Checkpoint
 from pipeline_src.training.device import prepare_device
@@ -42,7 +44,7 @@ class StageSettings(PretrainSettings):
 
 
 def main() -> None:
-    """Parse, train, judge, write. A diverged individual is a result, not a failure."""
+    """Parse and load, then try."""
     arguments = parser(__doc__)
     add_machine(arguments)
     arguments.add_argument("--pool", type=Path, required=True, help="index.json of the pool")
@@ -53,11 +55,16 @@ def main() -> None:
         arguments.add_argument(f"--{name}", type=int, required=True, help=f"number {text}, from 0")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings, given.machine)
+    with on_scratch(Collection.open(given.pool), settings.training.scratch) as pool:
+        try_weights(given, settings, pool)
+
+
+def try_weights(given: argparse.Namespace, settings: StageSettings, pool: Collection) -> None:
+    """Train, judge, write. A diverged individual is a result, not a failure."""
     population = read_population(given.generation / "population.csv")
     trials = Trials(len(population), **settings.trials.model_dump())
     here = given.generation / folder(given.rung, given.seed, given.job)
     tried = occupants(given.generation, trials, given.rung, given.job)
-    pool = Collection.open(given.pool)
     # Before hours of training.
     check_counts(len(pool_rows(pool, settings.fitness.clips, settings.seed)), settings.fitness)
     scales = {term: entry["scale"] for term, entry in read_json(given.scales)["terms"].items()}

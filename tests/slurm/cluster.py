@@ -66,8 +66,11 @@ DefMemPerCPU=100
 AccountingStorageType=accounting_storage/none
 GresTypes=gpu
 {nodes}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=n[1-{nodes_without_gpu}] Default=YES MaxTime=INFINITE State=UP
 PartitionName=gpu Nodes={gpu_node} MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes=n[1-{nodes_without_gpu}] PriorityTier=10 MaxTime=INFINITE State=UP
 """
 
 

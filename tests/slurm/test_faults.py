@@ -1,6 +1,7 @@
 """What goes wrong on clusters: a run goes on by itself, or says what is wrong and is completed by a second call."""
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,40 @@ def test_a_job_that_asks_for_a_gpu_gets_a_node_with_one(submitted: Submitted, be
     (submitted.project.folder / GREY).unlink()
     submitted.snakemake(GREY)
     assert [job["Partition"] for job in attempts(submitted, before)] == ["gpu", "main"]
+
+
+def wait_in_the_queue(submitted: Submitted) -> "subprocess.Popen[str]":
+    """A run whose job waits, until `PartitionName=main` is up again."""
+    submitted.slow_down_grey(0)
+    submitted.cluster.call("scontrol", "update", "PartitionName=main", "State=DOWN")
+    run = submitted.start(GREY, "--retries", "0")
+    wait_until(60, "a job waits", lambda: bool(submitted.cluster.jobs("pending")) or run.poll() is not None)
+    assert run.poll() is None, run.communicate()[0][-6000:]
+    return run
+
+
+def test_code_and_settings_edited_while_a_job_waits_do_not_matter_to_it(submitted: Submitted) -> None:
+    try:
+        run = wait_in_the_queue(submitted)
+        for file in (submitted.project.folder / "pipeline_src").rglob("*.py"):
+            file.write_text("raise SystemExit('edited')\n")
+        submitted.project.configure({"run": 1})
+    finally:
+        submitted.cluster.call("scontrol", "update", "PartitionName=main", "State=UP")
+    said, _ = run.communicate(timeout=180)
+    assert run.returncode == 0, said
+    assert made(submitted)
+
+
+def test_rules_edited_while_a_job_waits_stop_it_with_a_word(submitted: Submitted, before: set[str]) -> None:
+    try:
+        run = wait_in_the_queue(submitted)
+        submitted.edit("workflow/rules/features.smk", "sleep 0; ", "sleep 1; ")
+    finally:
+        submitted.cluster.call("scontrol", "update", "PartitionName=main", "State=UP")
+    said, _ = run.communicate(timeout=180)
+    assert run.returncode != 0, said
+    (job,) = attempts(submitted, before)
+    log = Path(job["StdOut"]).read_text()
+    assert "workflow/ was edited after this run was planned; start Snakemake again" in log
+    assert not made(submitted)

@@ -1,10 +1,16 @@
 """How a stage's program ends."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from pipeline_src.errors import UserError
+from pipeline_src.stages.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARD = """
@@ -50,3 +56,25 @@ def test_a_full_disk_is_one_line_and_exit_code_2(small_disk: Path) -> None:
     assert told.startswith(f"error: {small_disk / 'a.h5'}: no disk space left")
     assert told.count("\n") == 1
     assert os.listdir(small_disk) == []
+
+
+def test_in_a_run_a_stage_leaves_its_record_in_the_log_even_if_it_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise UserError("no")
+
+    for planned in (None, "/a/folder"):
+        if planned:
+            monkeypatch.setenv("EVOLVED_LOSSES_CODE", planned)
+        with pytest.raises(SystemExit):
+            run(fails)
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+        records = [json.loads(line)["job"] for line in lines]
+        assert len(records) == (2 if planned else 0)
+    begin, end = records
+    assert begin["host"]
+    assert begin["packages"]["h5py"][0].isdigit()
+    assert begin["began"] <= end["ended"]
+    assert end["cpu_seconds"] > 0
+    assert end["largest_process_mb"] > 10

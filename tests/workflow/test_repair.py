@@ -1,11 +1,8 @@
 """The commands that verify_shards prints remake a broken shard and what was made of it, and nothing is left broken."""
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +11,6 @@ from tests.tiny_run import Project
 pytestmark = pytest.mark.slow
 
 DECODED = {"fetch_clips": 1, "decode_clips": 1, "extract_flow": 1, "extract_grey": 1, "extract_audio": 1}
-
-
-@pytest.fixture
-def pool(finished: Project, tmp_path: Path) -> Iterator[Path]:
-    """The pool's files, which a test may break; they are put back with their times."""
-    folder = finished.folder / "data" / "pool"
-    shutil.copytree(folder, tmp_path / "pool")
-    yield folder
-    shutil.rmtree(folder)
-    shutil.copytree(tmp_path / "pool", folder)
 
 
 def verify(project: Project) -> subprocess.CompletedProcess[str]:
@@ -55,23 +42,25 @@ def delete_as_told(project: Project) -> list[str]:
     ],
 )
 def test_exactly_what_is_broken_and_what_was_made_of_it_is_remade(
-    finished: Project, pool: Path, path: str, remade: dict[str, int]
+    edited: Project, path: str, remade: dict[str, int]
 ) -> None:
+    pool = edited.folder / "data/pool"
     os.truncate(pool / path, (pool / path).stat().st_size - 10)
-    assert finished.planned(*delete_as_told(finished)) == {**remade, "index_collection": 1}
+    assert edited.planned(*delete_as_told(edited)) == {**remade, "index_collection": 1}
 
 
-def test_without_targets_snakemake_would_leave_a_deleted_shard_missing(finished: Project, pool: Path) -> None:
+def test_without_targets_snakemake_would_leave_a_deleted_shard_missing(edited: Project) -> None:
     """Why the printed command names them."""
-    (pool / "frames" / "000001.h5").unlink()
-    assert finished.planned() == {}
+    (edited.folder / "data/pool" / "frames" / "000001.h5").unlink()
+    assert edited.planned() == {}
 
 
-def test_a_repaired_pool_is_whole_and_the_same_as_before(finished: Project, pool: Path) -> None:
+def test_a_repaired_pool_is_whole_and_the_same_as_before(edited: Project) -> None:
+    pool = edited.folder / "data/pool"
     before = (pool / "index.json").read_bytes()
     for broken in ("frames/000000.h5", "flow/000002.h5"):
         os.truncate(pool / broken, 3000)
-    finished.snakemake(*delete_as_told(finished))
-    done = verify(finished)
+    edited.snakemake(*delete_as_told(edited))
+    done = verify(edited)
     assert (done.returncode, done.stdout) == (0, "")
     assert (pool / "index.json").read_bytes() == before

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -63,6 +64,15 @@ def machine_settings(**sections):
     return lambda wildcards, resources: text
 
 
+def check_folders():
+    """Stop where results cannot be written, before anything is done."""
+    for name, folder in (("data_root", Path(DATA, "pool")), ("results_root", Path(RUN))):
+        there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            print(f"error: {name}: {str(there)!r} - allowed: a folder that can be written", file=sys.stderr)
+            sys.exit(2)
+
+
 def code(stage, *chosen):
     """Version of the code behind a stage and of the modules that the configuration chose for it."""
     return code_version(f"pipeline_src.stages.{stage}", *chosen)
@@ -70,7 +80,7 @@ def code(stage, *chosen):
 
 def template_version():
     """Hash of the report's template, style and script, which are no Python."""
-    folder = Path(workflow.basedir) / "pipeline_src" / "report"
+    folder = CODE / "pipeline_src" / "report"
     content = b"".join((folder / name).read_bytes() for name in ("page.html.jinja", "page.css", "page.js"))
     return hashlib.sha256(content).hexdigest()[:16]
 
