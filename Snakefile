@@ -10,7 +10,8 @@ min_version("9.0")
 
 # Edits during a run harm nothing: jobs use a copy of the code and of the configuration.
 sys.path.insert(0, f"{workflow.basedir}/workflow")
-from planned_code import planned_code, planned_config
+from clock import take_back_the_future
+from planned_code import planned_code, planned_config, plans
 from redo_guard import guard
 
 CODE = planned_code(Path(workflow.basedir))

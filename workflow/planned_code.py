@@ -31,7 +31,7 @@ def planned_code(checkout: Path) -> Path:
         checkout: the folder of the Snakefile.
     """
     rules = _digest([checkout / "Snakefile", *sorted((checkout / "workflow").rglob("*.smk"))])
-    if os.environ.get(CODE, "") not in {"", *_own}:
+    if not plans():
         folder = Path(os.environ[CODE])
         if not (folder / "RULES").is_file():
             _stop(f"{folder} is gone, the copy of the code that this run was planned with")
@@ -55,6 +55,11 @@ def planned_code(checkout: Path) -> Path:
         return checkout
     _set(CODE, folder)
     return folder.resolve()
+
+
+def plans() -> bool:
+    """Whether this Snakemake plans a run, and is not a job of one."""
+    return os.environ.get(CODE, "") in {"", *_own}
 
 
 def planned_config(config: dict[str, Any]) -> None:

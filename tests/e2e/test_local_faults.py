@@ -16,7 +16,8 @@ import h5py
 import pytest
 
 from tests.e2e.test_tiny_run import reproduced
-from tests.tiny_run import TINY, Project
+from tests.tiny_run import TINY, Project, jobs
+from tests.workflow.test_repair import delete_as_told
 
 pytestmark = pytest.mark.slow
 
@@ -125,7 +126,7 @@ def test_a_flipped_bit_in_a_shard_ends_the_training_that_would_learn_from_it(edi
     told = "".join(line for line in stopped.stderr.splitlines() if line.startswith("error: "))
     assert "data/pool/frames/000000.h5: " in told, stopped.stderr[-3000:]
     assert "verify_shards data/pool tells how to repair it" in told
-    shard.unlink()
+    edited.snakemake(*delete_as_told(edited))
     edited.snakemake(str(encoder.relative_to(edited.folder)))
     assert encoder.exists()
 
@@ -140,6 +141,9 @@ def test_a_clock_that_was_set_back_between_runs_harms_nothing(edited: Project) -
     for folder in ("data", "results", ".snakemake"):
         for path in (edited.folder / folder).rglob("*"):
             os.utime(path, (ahead, ahead), follow_symlinks=False)
-    assert edited.planned() == planned
-    edited.snakemake()
+    dry = edited.snakemake("--dry-run")
+    assert jobs(dry) == planned
+    assert "The clock was set back by 86" in dry.stderr
+    done = edited.snakemake()
+    assert "The clock was set back" not in done.stderr
     assert edited.planned() == {}

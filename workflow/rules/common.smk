@@ -43,6 +43,8 @@ except UserError as error:
 
 DATA = SETTINGS.data_root.rstrip("/")
 RUN = f"{SETTINGS.results_root.rstrip('/')}/{SETTINGS.run}"
+if plans():
+    take_back_the_future([Path(DATA), Path(RUN)])
 LABELLED = [name for name in SETTINGS.used_collections if name != "pool"]
 
 
