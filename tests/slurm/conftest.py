@@ -27,6 +27,7 @@ class Submitted:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         # Few jobs at a time: the nodes are one machine.
         quick = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--jobs", "3"]
+        quick += ["--max-jobs-per-timespan", "20/1s"]
         options = ["--workflow-profile", "profiles/slurm", "--configfile", "tiny.yaml", *quick]
         return subprocess.Popen(
             [sys.executable, str(DRIVER), *arguments, *options],

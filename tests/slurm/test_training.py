@@ -22,6 +22,7 @@ def prepare(submitted: Submitted, **final: object) -> Path:
     config["loss"]["terms"] = ["rgb.shuffle", "distill.grey.layer2"]
     config["final"] |= final
     submitted.project.configure(config)
+    submitted.project.snakemake("data/pool/grey/000000.h5")
     submitted.project.snakemake("results/tiny/search/scales.json", "results/tiny/models/shuffle/weights.json")
     return submitted.project.folder / MODEL / "encoder.safetensors"
 
