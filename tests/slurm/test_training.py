@@ -43,7 +43,7 @@ def test_a_preempted_training_goes_on_from_its_checkpoint(submitted: Submitted) 
     assert run.returncode == 0, said[-6000:]
     assert encoder.exists()
     jobs = [job for job in submitted.cluster.all_jobs() if job["JobId"] not in before]
-    (training,) = (job for job in jobs if "pretrain_model" in job["Comment"])
+    (training,) = (job for job in jobs if "pretrain_model" in job.get("Comment", ""))
     assert (training["JobState"], training["Restarts"]) == ("COMPLETED", "1")
     log = (submitted.project.run / "logs/pretrain_model/shuffle_0.log").read_text()
     resumed = re.search(r"resuming at iteration (\d+) of 1200", log)
