@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 # Settings of where and how a job runs. They rerun nothing: on one kind of device they change a result by rounding at
 # most. GPUs draw other noise than CPUs do (rgb.denoise).
-MACHINE = frozenset({"device", "processes", "workers", "tensorboard", "checkpoint_every_s", "scratch"})
+MACHINE = frozenset({"device", "processes", "workers", "tensorboard", "checkpoint_every_s", "scratch", "redo_hours"})
 
 
 class Settings(BaseModel):

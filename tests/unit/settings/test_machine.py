@@ -16,9 +16,9 @@ def test_the_two_parts_of_the_settings_make_up_the_whole() -> None:
 
 
 def test_the_machine_has_the_settings_that_rerun_nothing_in_every_section_that_has_them() -> None:
-    training = {"device", "processes", "workers", "tensorboard", "checkpoint_every_s"}
+    training = {"device", "processes", "workers", "tensorboard", "checkpoint_every_s", "scratch"}
     found = load_settings(copy.deepcopy(TINY)).for_machine()
-    assert set(found) == {"proxy", "final", "fitness", "transfer"}
+    assert set(found) == {"proxy", "final", "fitness", "transfer", "redo_hours"}
     assert set(found["proxy"]) == set(found["final"]) == training
     assert set(found["fitness"]["embed"]) == {"device"}
     assert set(found["transfer"]) == {"embed", "finetune"}
