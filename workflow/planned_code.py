@@ -49,10 +49,11 @@ def planned_code(checkout: Path) -> Path:
         if not folder.is_dir():
             _copy(checkout, files, folder, {"RULES": rules, "REVISION": revision})
         os.utime(folder)
-        _clear()
     except OSError:
         # Where Snakemake may not write it can run nothing either; to look at a plan, the checkout will do.
         return checkout
+    with contextlib.suppress(OSError):  # another Snakemake may clear at the same time
+        _clear()
     _set(CODE, folder)
     return folder.resolve()
 

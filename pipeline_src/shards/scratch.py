@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -39,12 +40,17 @@ def on_scratch(collection: Collection, folder: str | None) -> Iterator[Collectio
     base = Path(os.path.expandvars(folder))
     if "$" in str(base):
         raise UserError(f"scratch: {folder!r} - allowed: a path whose variables are set where the job runs")
+    ours = base / f"evolved-losses-{os.getuid()}"
     # The collection's place and content, so that another one, or a newer one, has copies of its own.
-    name = f"{collection.folder.resolve()} {collection.index.get('clips_sha256')}"
-    own = base / f"evolved-losses-{os.getuid()}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    name = f"{collection.folder.resolve()} {json.dumps(collection.index, sort_keys=True)}"
+    own = ours / hashlib.sha256(name.encode()).hexdigest()[:16]
     with ExitStack() as stack:
         try:
             base.mkdir(parents=True, exist_ok=True)
+            ours.mkdir(mode=0o700, exist_ok=True)
+            # On a folder that all may write, somebody else could have laid shards there.
+            if ours.is_symlink() or ours.stat().st_uid != os.getuid():
+                raise PermissionError(f"{ours} is somebody else's")
             lock = stack.enter_context(open(own.with_suffix(".lock"), "w"))
         except OSError as error:
             raise UserError(f"scratch: {folder!r} - allowed: a folder that can be written ({error})") from error

@@ -1,7 +1,9 @@
 """Copies of shards on a node's own disk."""
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,19 @@ def test_a_disk_that_fills_up_meanwhile_harms_nothing(
 @pytest.mark.parametrize("folder", ["$NO_SUCH_VARIABLE/a", "/proc/no/folder"])
 def test_a_folder_that_cannot_be_is_told(pool: Collection, folder: str) -> None:
     with pytest.raises(UserError, match=r"allowed: a (path|folder)"), on_scratch(pool, folder):
+        pass
+
+
+def test_shards_of_other_content_have_copies_of_their_own(pool: Collection, tmp_path: Path) -> None:
+    anew = replace(pool, index={**pool.index, "shards": [{"content_hash": "another"}]})
+    with on_scratch(pool, str(tmp_path)) as one, on_scratch(anew, str(tmp_path)) as two:
+        assert one.scratch != two.scratch
+
+
+def test_what_somebody_else_laid_there_is_not_read(pool: Collection, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"evolved-losses-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match="somebody else's"), on_scratch(pool, str(tmp_path)):
         pass
 
 
