@@ -36,13 +36,21 @@ class Run:
 
 
 def runs_of(study: str) -> list[Run]:
-    """The runs of a study; on real video one per split, since each split has a pool of its own."""
-    text = (Path(__file__).with_name(f"{study}.yaml")).read_text()
+    """The runs of a study."""
+    path = Path(__file__).with_name(f"{study}.yaml")
+    return runs_of_splits(path) if study == "real" else [prepare(yaml.safe_load(path.read_text()))]
+
+
+def runs_of_splits(path: Path) -> list[Run]:
+    """The run of a configuration for split 1 of ../shared/data/real, and the same for the other two splits.
+
+    Each split has a pool of its own, without its test clips.
+    """
     found = []
-    for split in (1, 2, 3) if study == "real" else (1,):
-        own = text
+    for split in (1, 2, 3):
+        own = path.read_text()
         for name in ("real-", "pool_split", "split"):
-            own = own.replace(f"{name}1", f"{name}{split}") if study == "real" else own
+            own = own.replace(f"{name}1", f"{name}{split}")
         found.append(prepare(yaml.safe_load(own)))
     return found
 
