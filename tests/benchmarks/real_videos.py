@@ -3,8 +3,8 @@
     python -m tests.benchmarks.real_videos            one piece of at most 55 minutes; again to go on
     python -m tests.benchmarks.real_videos --table    only the table of what is there
 
-Wants ../shared/data/real. Each run's report is results/small-real-1/report/index.html and so on; the table is real_videos.csv
-beside this file. tests/benchmarks/science asks, with more seeds, whether evolving pays.
+Wants ../shared/data/real. Each run's report is results/small-real-1/report/index.html and so on; the table is
+real_videos.csv beside this file. tests/benchmarks/science asks, with more seeds, whether evolving pays.
 """
 
 import argparse
