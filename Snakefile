@@ -12,7 +12,7 @@ min_version("9.0")
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 from clock import take_back_the_future
 from planned_code import planned_code, planned_config, plans
-from redo_guard import guard
+from redo_guard import check_nothing_is_left, guard
 
 CODE = planned_code(Path(workflow.basedir))
 # Rules call `python -m pipeline_src.stages...`: this Python, and that copy, whatever the folder that they run in holds.
@@ -32,7 +32,9 @@ if not workflow.config_settings.configfiles:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-planned_config(config)
+if plans():
+    # What jobs on a cluster are given as their --configfile.
+    workflow.config_settings.configfiles = planned_config(config) or workflow.config_settings.configfiles
 
 
 include: "workflow/rules/common.smk"
@@ -85,9 +87,19 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
 
 
+if not plans():
+    # A job of a plan knows what was planned; beside checkpoints it would plan all that comes before it once more.
+    for each in workflow.rules:
+        each.is_checkpoint = False
+
+
 onstart:
     check_folders()
     guard(workflow.dag, SETTINGS.redo_hours)
+
+
+onsuccess:
+    check_nothing_is_left(workflow.scheduler.remaining_jobs)
 
 
 rule all:

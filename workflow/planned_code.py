@@ -1,8 +1,9 @@
 """A run's jobs use the code and the configuration that the run was planned with, whatever is edited meanwhile.
 
 The Snakemake that plans copies `pipeline_src` and the configuration into `.snakemake/planned`, and all jobs use the
-copies. A job on a cluster reads the Snakefile again; the environment tells it where the copies are. Rules are not
-copied: where they were edited, the jobs that had not begun stop and say so. Standard library only.
+copies. A job on a cluster reads the Snakefile again; the environment tells it where the code is, its command line where
+the configuration is. Rules are not copied: where they were edited, the jobs that had not begun stop and say so.
+Standard library only.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PLANNED = Path(".snakemake", "planned")
-CODE, CONFIG = "EVOLVED_LOSSES_CODE", "EVOLVED_LOSSES_CONFIG"
+CODE = "EVOLVED_LOSSES_CODE"
 KEPT_S = 90 * 24 * 3600.0
 # What this process has planned itself.
 _own: set[str] = set()
@@ -30,7 +31,7 @@ def planned_code(checkout: Path) -> Path:
     Args:
         checkout: the folder of the Snakefile.
     """
-    rules = _digest([checkout / "Snakefile", *sorted((checkout / "workflow").rglob("*.smk"))])
+    rules = _digest(checkout, [checkout / "Snakefile", *_files(checkout / "workflow", {".smk", ".py"})])
     if not plans():
         folder = Path(os.environ[CODE])
         if not (folder / "RULES").is_file():
@@ -38,23 +39,16 @@ def planned_code(checkout: Path) -> Path:
         if (folder / "RULES").read_text() != rules:
             _stop("Snakefile or workflow/ was edited after this run was planned")
         return folder
-    files = [
-        path
-        for path in sorted((checkout / "pipeline_src").rglob("*"))
-        if path.is_file() and path.parent.name != "__pycache__"
-    ]
-    revision = _revision(checkout)
-    folder = PLANNED / hashlib.sha256(f"{_digest(files)} {rules} {revision}".encode()).hexdigest()[:16]
     try:
-        if not folder.is_dir():
-            _copy(checkout, files, folder, {"RULES": rules, "REVISION": revision})
+        folder = _copied(checkout, {"RULES": rules, "REVISION": _revision(checkout)})
         os.utime(folder)
     except OSError:
         # Where Snakemake may not write it can run nothing either; to look at a plan, the checkout will do.
         return checkout
     with contextlib.suppress(OSError):  # another Snakemake may clear at the same time
         _clear()
-    _set(CODE, folder)
+    os.environ[CODE] = str(folder.resolve())
+    _own.add(os.environ[CODE])
     return folder.resolve()
 
 
@@ -63,33 +57,30 @@ def plans() -> bool:
     return os.environ.get(CODE, "") in {"", *_own}
 
 
-def planned_config(config: dict[str, Any]) -> None:
-    """Keep the configuration of a run that is planned; in a job of such a run, take that one instead."""
-    if os.environ.get(CONFIG, "") not in {"", *_own}:
-        try:
-            kept = json.loads(Path(os.environ[CONFIG]).read_text())
-        except (OSError, ValueError):
-            _stop(f"{os.environ[CONFIG]} is gone, the configuration that this run was planned with")
-        config.clear()
-        config.update(kept)
-    elif CODE in os.environ:
-        # What YAML has and JSON does not is refused by the check of the settings.
-        text = json.dumps(config, indent=1, default=str)
-        path = PLANNED.resolve() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
-        with contextlib.suppress(OSError):
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_text(text)
-            part.replace(path)
-            _set(CONFIG, path)
+def planned_config(config: dict[str, Any]) -> list[Path]:
+    """The file with the configuration of a run that is planned, for its jobs; none where nothing can be written."""
+    # What YAML has and JSON does not is refused by the check of the settings.
+    text = json.dumps(config, indent=1, default=str)
+    path = PLANNED.resolve() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    part = path.with_suffix(f".{os.getpid()}")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        return []
+    return [path]
 
 
-def _set(name: str, path: Path) -> None:
-    os.environ[name] = str(path.resolve())
-    _own.add(os.environ[name])
+def _files(folder: Path, suffixes: set[str] | None = None) -> list[Path]:
+    """The files below a folder, but for compiled ones."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "__pycache__")
+    return [path for path in found if suffixes is None or path.suffix in suffixes]
 
 
-def _digest(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+def _digest(folder: Path, files: list[Path]) -> str:
+    """Hash of files' names in a folder and their content."""
+    lines = [f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _revision(checkout: Path) -> str:
@@ -102,14 +93,22 @@ def _revision(checkout: Path) -> str:
     return run.stdout.strip() if run.returncode == 0 and run.stdout.strip() else "unknown"
 
 
-def _copy(checkout: Path, files: list[Path], folder: Path, texts: dict[str, str]) -> None:
+def _copied(checkout: Path, texts: dict[str, str]) -> Path:
+    """The copy of `pipeline_src` with texts beside it, in a folder named by their content; made where there is none."""
+    package = _files(checkout / "pipeline_src")
+    folder = PLANNED / _name(checkout, package, texts)
+    if folder.is_dir():
+        return folder
     PLANNED.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=PLANNED))
     try:
-        for file in files:
+        for file in package:
             target = part / file.relative_to(checkout)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
+            target.chmod(0o444)
+        # By what was copied: somebody may be editing just now.
+        folder = PLANNED / _name(part, _files(part), texts)
         for name, text in texts.items():
             (part / name).write_text(text)
         part.chmod(0o755)
@@ -118,6 +117,11 @@ def _copy(checkout: Path, files: list[Path], folder: Path, texts: dict[str, str]
         shutil.rmtree(part, ignore_errors=True)
         if not folder.is_dir():  # else another Snakemake was faster
             raise
+    return folder
+
+
+def _name(folder: Path, files: list[Path], texts: dict[str, str]) -> str:
+    return hashlib.sha256(f"{_digest(folder, files)} {sorted(texts.items())}".encode()).hexdigest()[:16]
 
 
 def _clear() -> None:

@@ -1,6 +1,7 @@
 """Before work worth hours is done again, the run stops and says what changed and what it costs."""
 
 import ast
+import csv
 import json
 import sys
 from collections import Counter, defaultdict
@@ -20,17 +21,21 @@ class Redone(NamedTuple):
 def guard(dag: Any, allowed_hours: float) -> None:
     """Stop, unless what has been finished before and would run again took at most so many hours.
 
-    Nothing stops a run that was told what to run again (`--forcerun`, `--forceall`).
+    What a run was told to do again (`--forcerun`, `--forceall`) does not count, nor what follows from that only. How
+    long a job took is what its benchmark file says.
 
     Args:
         dag: Snakemake's, planned.
         allowed_hours: of jobs, one after the other.
     """
-    jobs = list(dag.needrun_jobs())
-    if any(dag.reason(job).forced for job in jobs):
+    if dag.workflow.touch:
         return
-    took = {job: _seconds(dag.workflow.persistence, job) for job in jobs}
-    redone = [Redone(job.rule.name, took[job], tuple(changes(dag.reason(job)))) for job in jobs if took[job] > 0]
+    asked = _asked_for(dag)
+    redone = [
+        Redone(job.rule.name, seconds, tuple(changes(dag.reason(job))))
+        for job in dag.needrun_jobs()
+        if job not in asked and (seconds := seconds_taken(job.benchmark))
+    ]
     if sum(job.seconds for job in redone) > 3600 * allowed_hours:
         print(told(redone, allowed_hours), file=sys.stderr)
         sys.exit(2)
@@ -60,13 +65,38 @@ def told(redone: list[Redone], allowed_hours: float) -> str:
     return "\n".join(lines)
 
 
-def _seconds(persistence: Any, job: Any) -> float:
-    """How long a job took when it last finished; 0 where it never did."""
-    found = [persistence.metadata(file) for file in job.output]
-    return max(
-        (record.endtime - record.starttime for record in found if record and record.endtime and record.starttime),
-        default=0.0,
-    )
+def _asked_for(dag: Any) -> set[Any]:
+    """The jobs that the run was told to do again, and those that nothing but these makes run."""
+    asked = {job for job in dag.needrun_jobs() if dag.reason(job).forced}
+    waiting = list(asked)
+    while waiting:
+        for job in dag.depending.get(waiting.pop(), ()):
+            if job not in asked and not changes(dag.reason(job)):
+                asked.add(job)
+                waiting.append(job)
+    return asked
+
+
+def seconds_taken(benchmark: str | None) -> float:
+    """How long a job took when it last finished, by its benchmark file; 0 where there is none."""
+    try:
+        with open(benchmark or "", newline="") as file:
+            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, TypeError, ValueError):
+        return 0.0
+
+
+def check_nothing_is_left(jobs: list[Any]) -> None:
+    """Stop a run that Snakemake takes for finished and that is not, as may happen with groups of jobs."""
+    if jobs:
+        counts = sorted(Counter(job.rule.name for job in jobs).items())
+        names = ", ".join(f"{name} ({count})" for name, count in counts)
+        print(
+            f"error: Snakemake ended with {len(jobs)} jobs still to do: {names}; start it again, what has been finished"
+            " stays",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def changes(reason: Any) -> list[str]:
@@ -104,6 +134,8 @@ def parameter_changes(old: set[str], new: set[str]) -> list[str]:
         found.append("other settings")
     if any(_is_code(value) for value in now):
         found.append("its code")
+    if any(isinstance(value, str) and value.startswith("videos ") for value in now):
+        found.append("its videos changed")
     return found or ["other parameters"]
 
 

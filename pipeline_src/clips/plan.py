@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from pipeline_src.clips.probe import ProbeError, probe
@@ -29,7 +30,9 @@ FINGERPRINT_BYTES = 64 * 1024
 PROBE_THREADS = 4
 
 
-def plan_collection(collection: CollectionSettings, name: str, seed: int, folder: Path, out: Path) -> None:
+def plan_collection(
+    collection: CollectionSettings, name: str, seed: int, folder: Path, out: Path, redo_hours: float = math.inf
+) -> None:
     """Write plan/{shard}.csv beside `out`, then `out` itself (shards.json).
 
     A plan made with the same settings is continued: clips stay in their shard, those of vanished videos are
@@ -41,9 +44,10 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
         seed: the run's seed.
         folder: data/{collection}.
         out: data/{collection}/plan/shards.json.
+        redo_hours: hours of finished jobs that other clips in their shards may undo.
 
     Raises:
-        UserError: nothing to plan, or a wrong value in the source.
+        UserError: nothing to plan, a wrong value in the source, or more hours than that.
     """
     listing = list_source(collection, name, folder)
     if listing.note:
@@ -52,9 +56,11 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
     made_with = _made_with(collection, name, seed)
     record = out.parent / "settings.json"
     existing = {} if not _continues(record, made_with) else _existing(out.parent)
-    record.unlink(missing_ok=True)  # An interrupted write leaves no record, so the next plan starts from scratch.
     candidates = math.ceil(collection.plan.clips_per_shard * (1 + collection.plan.spare))
     shards = assign_shards(existing, rows, candidates)
+    texts = {shard: plan_text(clips, collection.split_count) for shard, clips in shards.items()}
+    _check_cost(name, folder, out.parent, texts, redo_hours)
+    record.unlink(missing_ok=True)  # An interrupted write leaves no record, so the next plan starts from scratch.
     for stale in _shard_files(out.parent):
         if stale.stem not in shards:
             stale.unlink()
@@ -66,13 +72,32 @@ def plan_collection(collection: CollectionSettings, name: str, seed: int, folder
         ]:
             stale.unlink()
     entries = []
-    for shard, clips in shards.items():
-        text = plan_text(clips, collection.split_count)
+    for shard, text in texts.items():
         rewrite_if_changed(out.parent / f"{shard}.csv", text)
         content = hashlib.sha256(text.encode()).hexdigest()[:16]
-        entries.append({"shard": shard, "clips": len(clips), "content": content})
+        entries.append({"shard": shard, "clips": len(shards[shard]), "content": content})
     write_json(record, made_with)
     write_json(out, {"shards": entries, **({"note": listing.note} if listing.note else {})})
+
+
+def _check_cost(name: str, folder: Path, plans: Path, texts: dict[str, str], redo_hours: float) -> None:
+    """Stop before the shards of finished jobs get other clips; Snakemake knows of these only after planning."""
+    changed = [path.stem for path in _shard_files(plans) if path.read_text() != texts.get(path.stem)]
+    hours = sum(_seconds(path) for shard in changed for path in folder.glob(f"benchmarks/*/{shard}.tsv")) / 3600
+    if hours > redo_hours:
+        raise UserError(
+            f"collections.{name}: {len(changed)} shards would be made anew, {hours:.1f} hours of finished work -"
+            f" allowed by redo_hours: {redo_hours:g}. Take the change back; or, with your other options:"
+            f" snakemake --config redo_hours={int(hours) + 1}"
+        )
+
+
+def _seconds(benchmark: Path) -> float:
+    """How long a job took; 0 where its benchmark file is no such file."""
+    try:
+        return float(pd.read_csv(benchmark, sep="\t")["s"].sum())
+    except (OSError, ValueError, KeyError):
+        return 0.0
 
 
 def plan_rows(videos: list[Video], collection: CollectionSettings, name: str, seed: int) -> list[ClipRow]:

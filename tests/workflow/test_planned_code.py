@@ -20,6 +20,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in {
         "Snakefile": "rule all:\n",
         "workflow/rules/a.smk": "rule a:\n",
+        "workflow/redo_guard.py": "",
         "pipeline_src/__init__.py": "",
         "pipeline_src/report/page.css": "p {}",
         "pipeline_src/__pycache__/a.pyc": "",
@@ -28,8 +29,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "checkout" / name).write_text(text)
     (tmp_path / "run" / ".snakemake").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "run")
-    for name in (planned_code.CODE, planned_code.CONFIG):
-        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(planned_code.CODE, "")
     monkeypatch.setattr(planned_code, "_own", set())
     return tmp_path / "checkout"
 
@@ -48,18 +48,44 @@ def test_the_copy_is_whole_and_made_once(checkout: Path) -> None:
     assert planned_code.planned_code(checkout) != folder
 
 
-def test_a_job_uses_the_planned_code_and_configuration(checkout: Path) -> None:
+def test_a_job_uses_the_planned_code(checkout: Path) -> None:
     folder = planned_code.planned_code(checkout)
-    planned_code.planned_config({"seed": 1})
     as_a_job()
     (checkout / "pipeline_src/__init__.py").write_text("1/0")
     assert planned_code.planned_code(checkout) == folder
-    config = {"seed": 2, "more": 3}
-    planned_code.planned_config(config)
-    assert config == {"seed": 1}
 
 
-@pytest.mark.parametrize("edited", ["Snakefile", "workflow/rules/a.smk"])
+def test_the_configuration_is_kept_for_jobs(checkout: Path) -> None:
+    planned_code.planned_code(checkout)
+    [path] = planned_code.planned_config({"seed": 1})
+    assert path.is_absolute()
+    assert json.loads(path.read_text()) == {"seed": 1}
+    assert planned_code.planned_config({"seed": 2}) != [path]
+
+
+def test_what_is_edited_while_it_is_copied_is_another_copy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_file = planned_code.shutil.copyfile
+
+    def edited_just_now(source: Path, target: Path) -> None:
+        source.write_text("edited")
+        copy_file(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planned_code.shutil, "copyfile", edited_just_now)
+        folder = planned_code.planned_code(checkout)
+    assert (folder / "pipeline_src/__init__.py").read_text() == "edited"
+    as_a_job()
+    monkeypatch.setenv(planned_code.CODE, "")
+    assert planned_code.planned_code(checkout) == folder
+
+
+def test_a_renamed_file_is_another_copy(checkout: Path) -> None:
+    folder = planned_code.planned_code(checkout)
+    (checkout / "pipeline_src/__init__.py").rename(checkout / "pipeline_src/a.py")
+    assert planned_code.planned_code(checkout) != folder
+
+
+@pytest.mark.parametrize("edited", ["Snakefile", "workflow/rules/a.smk", "workflow/redo_guard.py"])
 def test_a_job_whose_rules_were_edited_stops(checkout: Path, edited: str, capsys: pytest.CaptureFixture[str]) -> None:
     planned_code.planned_code(checkout)
     as_a_job()
@@ -109,7 +135,7 @@ def test_a_plan_needs_no_folder_that_can_be_written(checkout: Path) -> None:
     Path(".snakemake").rmdir()
     Path(".snakemake").write_text("no folder")
     assert planned_code.planned_code(checkout) == checkout
-    planned_code.planned_config({"seed": 1})
+    assert planned_code.planned_config({"seed": 1}) == []
 
 
 def test_the_checkout_s_revision_is_kept(checkout: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_run import ROOT, TINY, Project
-from workflow.redo_guard import Redone, parameter_changes, told
+from workflow.redo_guard import Redone, parameter_changes, seconds_taken, told
 
 
 def changes_of(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -44,28 +44,108 @@ def test_changed_settings_are_named_with_their_values() -> None:
     assert changes_of(old, new) == ["training.clip nothing -> [1, 2]", "training.iterations 100 -> 200"]
     assert changes_of(old, {**old, "code": "b"}) == ["its code"]
     assert parameter_changes({repr("f" * 16)}, {repr("e" * 16)}) == ["its code"]
+    assert parameter_changes({repr("videos " + "f" * 16)}, {repr("videos " + "e" * 16)}) == ["its videos changed"]
     assert parameter_changes({repr(["--weak", "a"])}, {repr([])}) == ["other parameters"]
 
 
-@pytest.mark.slow
-def test_a_run_stops_says_why_and_goes_on_when_told(edited: Project) -> None:
+LAYERS = "transfer/labelled/split_1/evolved/seed_0/linear.json"
+
+
+@pytest.fixture
+def changed(edited: Project) -> Project:
+    """A finished run with another setting of the linear layers, which took two hours each."""
     config = copy.deepcopy(TINY)
-    config["redo_hours"] = 0
     config["transfer"]["linear"] = {"inverse_regularisation": [0.1]}
     edited.configure(config)
-    layer = edited.run / "transfer/labelled/split_1/evolved/seed_0/linear.json"
-    before = layer.read_bytes()
-    stopped = edited.snakemake(check=False)
+    for path in edited.run.glob("benchmarks/evaluate_linear/**/*.tsv"):
+        names, values = (line.split("\t") for line in path.read_text().splitlines())
+        path.write_text("\n".join("\t".join(line) for line in (names, ["7200.0", *values[1:]])))
+    return edited
+
+
+@pytest.mark.slow
+def test_a_run_stops_says_why_and_goes_on_when_told(changed: Project) -> None:
+    before = (changed.run / LAYERS).read_bytes()
+    stopped = changed.snakemake(check=False)
     assert stopped.returncode == 2
-    lines = [line for line in stopped.stderr.splitlines() if "linear.inverse_regularisation" in line]
-    assert lines
-    assert "-> [0.1]: evaluate_linear (3)" in lines[0] or "evaluate_linear (3)" in "".join(lines)
-    assert "snakemake --config redo_hours=" in stopped.stderr
+    assert "error: 6.0 hours of finished work would be done again - allowed by redo_hours: 4" in stopped.stderr
+    assert "-> [0.1]: evaluate_linear (3)" in stopped.stderr
+    assert "snakemake --config redo_hours=7" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    assert layer.read_bytes() == before
-    edited.snakemake("--config", "redo_hours=1")
-    assert layer.read_bytes() != before
-    assert edited.planned() == {}
+    assert (changed.run / LAYERS).read_bytes() == before
+    changed.snakemake("--config", "redo_hours=7", "--", f"results/tiny/{LAYERS}")
+    assert (changed.run / LAYERS).read_bytes() != before
+
+
+@pytest.mark.slow
+def test_what_was_asked_for_does_not_count_and_the_rest_does(changed: Project) -> None:
+    kmeans = f"results/tiny/{LAYERS}".replace("linear", "kmeans")
+    assert changed.snakemake("--forcerun", "evaluate_kmeans", check=False).returncode == 2
+    changed.snakemake("--config", "redo_hours=0", "--forcerun", kmeans, "--", kmeans)
+    changed.snakemake("--forcerun", "evaluate_linear", "--", f"results/tiny/{LAYERS}")
+
+
+@pytest.mark.slow
+def test_touching_is_no_work(changed: Project) -> None:
+    changed.snakemake("--touch")
+    assert changed.planned() == {}
+
+
+@pytest.mark.slow
+def test_changed_videos_are_named(edited: Project) -> None:
+    for path in (edited.folder / "videos").iterdir():
+        path.touch()
+    stopped = edited.snakemake("--config", "redo_hours=0", check=False)
+    assert stopped.returncode == 2
+    assert "its videos changed: plan_clips" in stopped.stderr
+
+
+@pytest.mark.parametrize("text", ["", "s\n", "s\tmax_rss\n-\t1\n", "other\n1\n"])
+def test_a_benchmark_file_that_is_none_counts_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.tsv"
+    assert seconds_taken(str(path)) == seconds_taken(None) == 0
+    path.write_text(text)
+    assert seconds_taken(str(path)) == 0
+    path.write_text("s\th:m:s\n61.5\t0:01:01\n")
+    assert seconds_taken(str(path)) == 61.5
+
+
+ENDS_EARLY = """
+import sys
+sys.path.insert(0, {folder!r})
+from redo_guard import check_nothing_is_left
+
+rule all:
+    input: "b"
+rule a:
+    output: "a"
+    shell: "touch {{output}}"
+rule b:
+    input: "a"
+    output: "b"
+    shell: "touch {{output}}"
+
+onstart:
+    # Snakemake forgets that b is ready, as it does with groups of jobs beside checkpoints.
+    ready = type(workflow.dag).ready_jobs.fget
+    type(workflow.dag).ready_jobs = property(lambda dag: {{job for job in ready(dag) if job.rule.name == "a"}})
+onsuccess:
+    check_nothing_is_left(workflow.scheduler.remaining_jobs)
+"""
+
+
+def test_a_run_that_ended_early_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(ENDS_EARLY.format(folder=str(ROOT / "workflow")))
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (tmp_path / "a").exists()
+    assert done.returncode == 1, done.stderr
+    assert "error: Snakemake ended with 2 jobs still to do: all (1), b (1); start it again" in done.stderr
 
 
 def test_no_module_beside_the_standard_library_is_needed() -> None:

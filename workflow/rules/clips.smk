@@ -69,9 +69,10 @@ checkpoint plan_clips:
         ),
         folder=lambda wildcards: f"{DATA}/{wildcards.collection}",
         source=source_state,
+        machine=PLAN_MACHINE,
         code=code("plan_clips"),
     shell:
-        "python -m pipeline_src.stages.plan_clips --settings {params.settings:q} --collection {wildcards.collection}"
+        "python -m pipeline_src.stages.plan_clips --settings {params.settings:q} --machine {params.machine:q} --collection {wildcards.collection}"
         " --folder {params.folder:q} --out {output:q} 2> {log:q}"
 
 

@@ -22,7 +22,8 @@ from pipeline_src.settings.transfer import WEIGHT_FILES
 
 try:
     SETTINGS = load_settings(config)
-    for name in SETTINGS.used_collections:
+    # A job need not look at what was looked at when it was planned.
+    for name in SETTINGS.used_collections if plans() else []:
         check_source(f"collections.{name}.source", SETTINGS.collections[name].source)
         shards_of_rounds(
             Path(SETTINGS.data_root, name), SETTINGS.collections[name].retries, f"collections.{name}.retries"
@@ -62,7 +63,11 @@ def machine_settings(**sections):
 
     Snakemake takes a function of the resources for one that follows from them, and leaves it out of the provenance.
     """
-    text = json.dumps({name: value.for_machine() for name, value in sections.items()}, sort_keys=True)
+
+    def plain(value):
+        return value.for_machine() if hasattr(value, "for_machine") else value
+
+    text = json.dumps({name: plain(value) for name, value in sections.items()}, sort_keys=True)
     return lambda wildcards, resources: text
 
 
@@ -128,6 +133,7 @@ def training_memory(training, each):
     return (each + 1000 * training.workers) * training.processes
 
 
+PLAN_MACHINE = machine_settings(redo_hours=SETTINGS.redo_hours)
 PROXY_MACHINE = machine_settings(training=SETTINGS.proxy)
 CONTROLS_MACHINE = machine_settings(training=SETTINGS.proxy, fitness=SETTINGS.fitness)
 FINAL_MACHINE = machine_settings(training=SETTINGS.final)

@@ -22,14 +22,19 @@ def source_state(wildcards):
     """What the files of a folder, benchmark or list are like, so that a new or replaced video makes a new plan."""
     source = SETTINGS.collections[wildcards.collection].source
     if source.kind in ("folder", "benchmark"):
-        return folder_state(source.path)
-    return list_state(source.path, source.path_column, source.root) if source.kind == "list" else ""
+        return f"videos {folder_state(source.path)}"
+    return f"videos {list_state(source.path, source.path_column, source.root)}" if source.kind == "list" else ""
 
 
 def planned_shards(collection):
     """Names of a collection's shards, known once clips are planned."""
-    plan = checkpoints.plan_clips.get(collection=collection).output[0]
-    return [entry["shard"] for entry in json.loads(Path(plan).read_text())["shards"]]
+    if plans():
+        checkpoints.plan_clips.get(collection=collection)
+    return recorded_shards(f"{DATA}/{collection}/plan/shards.json")
+
+
+def recorded_shards(path):
+    return [entry["shard"] for entry in json.loads(Path(path).read_text())["shards"]]
 
 
 def compressed_videos(wildcards):
@@ -67,8 +72,9 @@ def retried_shards(wildcards):
     """What a round of retrying makes: of each collection, shards of the clips that may come now."""
     files = []
     for name, number in retry_rounds().items():
-        record = checkpoints.plan_retry.get(collection=name, round=f"{number:02d}").output[0]
-        files += made_of(name, [entry["shard"] for entry in json.loads(Path(record).read_text())["shards"]])
+        if plans():
+            checkpoints.plan_retry.get(collection=name, round=f"{number:02d}")
+        files += made_of(name, recorded_shards(f"{DATA}/{name}/plan/retry_{number:02d}.json"))
     return files
 
 

@@ -142,6 +142,25 @@ def test_a_plan_of_other_settings_starts_from_scratch_and_leaves_no_stale_shards
     assert again["000000"][0].path.endswith("a00.mp4"), "from scratch the order is that of the source"
 
 
+def test_other_clips_in_finished_shards_must_be_allowed(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    broken_videos(videos, 6)
+    before = make(settings(videos, clips_per_shard=2), tmp_path)
+    for shard in before:
+        for stage in ("decode_clips", "extract_flow"):
+            benchmark = tmp_path / "pool" / "benchmarks" / stage / f"{shard}.tsv"
+            benchmark.parent.mkdir(parents=True, exist_ok=True)
+            benchmark.write_text("s\tmax_rss\n1800.0\t1\n")
+    (videos / "v02.mp4").write_bytes(b"other")
+    arguments = ("pool", 0, tmp_path / "pool", tmp_path / "pool" / "plan" / "shards.json")
+    with pytest.raises(UserError, match=r"collections.pool: 1 shards .* 1.0 hours .* redo_hours: 0.5.*redo_hours=2"):
+        plan_collection(settings(videos, clips_per_shard=2), *arguments, redo_hours=0.5)
+    with pytest.raises(UserError, match=r"3 shards .* 3.0 hours"):
+        plan_collection(settings(videos, clips_per_shard=3), *arguments, redo_hours=2.5)
+    assert read_plan(tmp_path / "pool" / "plan" / "000001.csv") == before["000001"], "nothing has changed"
+    plan_collection(settings(videos, clips_per_shard=3), *arguments, redo_hours=3)
+
+
 def test_more_clips_per_video_leave_full_shards_as_they_are(tmp_path: Path, small_video: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
