@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.slurm.cluster import Cluster, running_cluster
 from tests.slurm.conftest import DRIVER
 from tests.tiny_run import TINY, Project, copy_project, render_videos
+from tests.workflow.test_plan import job_of_the_last_generation
 
 SHARDS = 16
 SIDE_BY_SIDE = 2
@@ -28,6 +29,12 @@ def main() -> None:
         started = time.monotonic()
         project.snakemake("--dry-run", *targets())
         print(f"planning ({SHARDS} jobs): {time.monotonic() - started:.1f} s")
+        last = copy_project(Path(folder) / "last")
+        shutil.copytree(project.folder / "videos", last.folder / "videos")
+        start = job_of_the_last_generation(last)
+        started = time.monotonic()
+        start()
+        print(f"planning in a job of the last of 250 generations: {time.monotonic() - started:.1f} s")
         here = seconds(project, [sys.executable, "-m", "snakemake", "--cores", str(SIDE_BY_SIDE)])
         clear(project)
         before = set(cluster.jobs("all"))

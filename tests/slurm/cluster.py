@@ -58,8 +58,8 @@ JobRequeue=1
 # squeue shows ended jobs for so many seconds.
 MinJobAge=600
 KillWait=2
-SlurmctldTimeout=10
-SlurmdTimeout=10
+SlurmctldTimeout=30
+SlurmdTimeout=30
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
 DefMemPerCPU=100
@@ -74,8 +74,8 @@ PartitionName=urgent Nodes=n[1-{nodes_without_gpu}] PriorityTier=10 MaxTime=INFI
 """
 
 
-class CannotStart(Exception):
-    """SLURM cannot be installed or started here; the message says why."""
+class NotInstalled(Exception):
+    """SLURM is not there and cannot be installed; the message says why."""
 
 
 def install() -> None:
@@ -84,12 +84,12 @@ def install() -> None:
     if not missing:
         return
     if os.geteuid() or shutil.which("apt-get") is None:
-        raise CannotStart(f"{', '.join(missing)} missing, and only root on Debian can install them")
+        raise NotInstalled(f"{', '.join(missing)} missing, and only root on Debian can install them")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
         done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, timeout=600)
         if done.returncode:
-            raise CannotStart(f"apt-get {command[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+            raise NotInstalled(f"apt-get {command[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,8 @@ def running_cluster() -> Iterator[Cluster]:
     """A cluster whose nodes are idle.
 
     Raises:
-        CannotStart: SLURM cannot be installed here, or its daemons do not come up.
+        NotInstalled: SLURM cannot be installed here.
+        RuntimeError: its daemons do not come up.
     """
     install()
     with open(FOLDER.with_suffix(".lock"), "w") as lock:
@@ -269,9 +270,9 @@ def running_cluster() -> Iterator[Cluster]:
                 for node in cluster.nodes:
                     cluster.start_node(node)
                 cluster.wait_for_idle()
-            except (OSError, RuntimeError, TimeoutError, subprocess.SubprocessError) as error:
+            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
                 logs = "".join(path.read_text()[-500:] for path in sorted((FOLDER / "log").glob("*.log")))
-                raise CannotStart(f"{error}\n{logs}") from error
+                raise RuntimeError(f"{error}\n{logs}") from error
             yield cluster
         finally:
             stop(FOLDER)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import CannotStart, Cluster, running_cluster, wait_until
+from tests.slurm.cluster import NotInstalled, Cluster, running_cluster, wait_until
 from tests.tiny_run import TINY, Project, copy_project, render_videos
 
 DRIVER = Path(__file__).with_name("driver.py")
@@ -75,7 +75,7 @@ def cluster() -> Iterator[Cluster]:
     try:
         running = running_cluster()
         started = running.__enter__()
-    except CannotStart as error:
+    except NotInstalled as error:
         pytest.skip(f"no SLURM: {error}")
     yield started
     running.__exit__(None, None, None)

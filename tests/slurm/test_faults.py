@@ -89,7 +89,7 @@ def test_a_job_of_a_lost_node_is_queued_again(submitted: Submitted, before: set[
     node = submitted.cluster.job(number)["NodeList"]
     try:
         submitted.cluster.kill_node(node)
-        said, _ = run.communicate(timeout=240)
+        said, _ = run.communicate(timeout=300)
     finally:
         submitted.cluster.start_node(node)
         submitted.cluster.wait_for_idle()

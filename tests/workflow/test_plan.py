@@ -1,9 +1,11 @@
 """What Snakemake plans, by dry-runs: cheap for users to ask, and large searches must plan too."""
 
 import copy
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,31 +45,36 @@ def test_a_search_of_many_generations_plans(fresh: Project) -> None:
     assert planned["rank_generation"] == 400
 
 
-def test_a_job_on_a_cluster_plans_nothing_but_itself(fresh: Project) -> None:
-    """As SLURM's executor starts it; what comes before the last generation took 19 s of planning in every job."""
-    fresh.configure(config(search={"population": 2, "generations": 250}))
-    fresh.planned()
-    planned = fresh.folder / ".snakemake" / "planned"
+def job_of_the_last_generation(project: Project) -> Callable[[], subprocess.CompletedProcess[str]]:
+    """Starts, as a dry-run, what SLURM's executor starts as a job of generation 249."""
+    project.configure(config(search={"population": 2, "generations": 250}))
+    project.planned()
+    planned = project.folder / ".snakemake" / "planned"
     code = max((folder for folder in planned.iterdir() if folder.is_dir()), key=os.path.getmtime)
     configuration = max(planned.glob("*.json"), key=os.path.getmtime)
-    for name in ("search/scales.json", "search/gen_249/population.csv"):
-        (fresh.run / name).parent.mkdir(parents=True, exist_ok=True)
-        (fresh.run / name).touch()
-    for name in ("pool", "labelled"):
-        (fresh.folder / "data" / name).mkdir(parents=True)
-        (fresh.folder / "data" / name / "index.json").touch()
-    fresh.configure({"edited": "since"})
+    needed = ["search/scales.json", "search/gen_249/population.csv"]
+    indices = [project.folder / "data" / name / "index.json" for name in ("pool", "labelled")]
+    for path in [*(project.run / name for name in needed), *indices]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    project.configure({"edited": "since"})
     target = "try_weights:search=search,generation=249,rung=0,seed=0,job=000"
     job = ["--allowed-rules", "try_weights", "--target-jobs", target, "--force", "--nolock"]
     options = ["--configfiles", str(configuration), "--cores", "1", "--dry-run", "--debug-dag", *job]
-    done = subprocess.run(
+    return functools.partial(
+        subprocess.run,
         [sys.executable, "-m", "snakemake", *options],
-        cwd=fresh.folder,
+        cwd=project.folder,
         env={**os.environ, CODE: str(code)},
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def test_a_job_on_a_cluster_plans_nothing_but_itself(fresh: Project) -> None:
+    """Planning what comes before it took 19 s in every job of the last generation."""
+    done = job_of_the_last_generation(fresh)()
     assert done.returncode == 0, done.stderr[-2000:]
     candidates = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("candidate job")]
     assert candidates == ["try_weights"]
