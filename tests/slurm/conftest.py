@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import NotInstalled, Cluster, running_cluster, wait_until
+from tests.slurm.cluster import Cluster, NotInstalled, running_cluster, wait_until
 from tests.tiny_run import TINY, Project, copy_project, render_videos
 
 DRIVER = Path(__file__).with_name("driver.py")

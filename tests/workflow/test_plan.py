@@ -76,7 +76,7 @@ def test_a_job_on_a_cluster_plans_nothing_but_itself(fresh: Project) -> None:
     """Planning what comes before it took 19 s in every job of the last generation."""
     done = job_of_the_last_generation(fresh)()
     assert done.returncode == 0, done.stderr[-2000:]
-    candidates = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("candidate job")]
+    candidates = [line.split()[2] for line in done.stdout.splitlines() if line.startswith("candidate job")]
     assert candidates == ["try_weights"]
 
 
