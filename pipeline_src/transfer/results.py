@@ -1,4 +1,4 @@
-"""All results of a run in tidy tables, and what they are on average."""
+"""All results of a run in tidy tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,18 +26,23 @@ def collect(files: Iterable[tuple[str, Any]], lineup: Sequence[LineupEntry]) -> 
     Raises:
         UserError: a file that is no result, an entry that the lineup lacks, or the same result twice.
     """
-    kinds = {entry.name: str(entry.kind) for entry in lineup} | dict.fromkeys((FRAME_COUNT, RAW_PIXELS), "baseline")
+    kinds = kinds_of(lineup)
     order = {name: place for place, name in enumerate(kinds)}
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for path, content in files:
         several = isinstance(content, Mapping) and "results" in content
         for found in content["results"] if several else [content]:
             row = _row(path, found, kinds)
-            key = (row["collection"], order[row["entry"]], *_method(row["method"]), row["split"], row["seed"])
+            key = (row["collection"], order[row["entry"]], *method_order(row["method"]), row["split"], row["seed"])
             if key in rows:
                 raise UserError(f"{path}: {row['entry']} by {row['method']} occurs twice - allowed: each result once")
             rows[key] = row
     return pd.DataFrame([rows[key] for key in sorted(rows)], columns=list(COLUMNS))
+
+
+def kinds_of(lineup: Sequence[LineupEntry]) -> dict[str, str]:
+    """Kind of every row of the results: the lineup's entries in their order, then baselines."""
+    return {entry.name: str(entry.kind) for entry in lineup} | dict.fromkeys((FRAME_COUNT, RAW_PIXELS), "baseline")
 
 
 def recall_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
@@ -75,28 +80,25 @@ def probe_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*RESULT, "probe", "measure", "value"])
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Average a table of results over seeds and splits, in the table's order.
-
-    Returns:
-        collection, entry, kind, method; runs (with a result), failed (without), mean, sd (over runs, by
-        n - 1; empty for a single run), lowest and highest top-1 as fractions.
-    """
-    groups = table.groupby(["collection", "entry", "kind", "method"], sort=False)["top1"]
-    summary = groups.agg(runs="count", mean="mean", sd="std", lowest="min", highest="max", total="size")
-    summary.insert(1, "failed", summary.pop("total") - summary["runs"])
-    return summary.reset_index()
-
-
-def _method(name: str) -> tuple[int, str]:
+def method_order(name: str) -> tuple[int, str]:
+    """Sorts methods as METHODS does, others behind."""
     return (METHODS.index(name) if name in METHODS else len(METHODS), name)
+
+
+def require(path: str, found: Any, names: Iterable[str]) -> None:
+    """Check that the content of a file has these parts of a result.
+
+    Raises:
+        UserError: one is missing.
+    """
+    missing = [name for name in names if not isinstance(found, Mapping) or name not in found]
+    if missing:
+        raise UserError(f"{path}: no transfer result, lacks {', '.join(missing)}; delete it and run snakemake again")
 
 
 def _row(path: str, found: Any, kinds: Mapping[str, str]) -> dict[str, Any]:
     wanted = [column for column in COLUMNS if column != "kind"]
-    missing = [column for column in wanted if not isinstance(found, Mapping) or column not in found]
-    if missing:
-        raise UserError(f"{path}: no transfer result, lacks {', '.join(missing)}; delete it and run snakemake again")
+    require(path, found, wanted)
     if found["entry"] not in kinds:
         raise UserError(f"{path}: entry {found['entry']!r} - allowed: entries of the lineup: {', '.join(kinds)}")
     return {**{column: found[column] for column in wanted}, "kind": kinds[found["entry"]]}

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.settings.transfer import LineupEntry
-from pipeline_src.transfer.results import COLUMNS, collect, summarise
+from pipeline_src.transfer.results import COLUMNS, collect
 
 LINEUP = [LineupEntry(name="ours", kind="evolved"), LineupEntry(name="a_scratch", kind="scratch")]
 
@@ -40,19 +40,6 @@ def test_rows_are_tidy_and_in_the_lineups_order():
     assert collect(files[::-1], LINEUP).equals(table)
 
 
-def test_summary_by_hand():
-    """Mean, sd with n - 1, lowest and highest of seeds and splits; a failed run is counted, not averaged."""
-    values = {(1, 0): 0.2, (1, 1): 0.4, (2, 0): 0.6, (2, 1): None}
-    files = [(str(key), found(top1=v, split=key[0], seed=key[1])) for key, v in values.items()]
-    table = summarise(collect([*files, ("s", found("a_scratch", 0.1))], LINEUP))
-    ours, scratch = table.to_dict("records")
-    assert (ours["runs"], ours["failed"], ours["lowest"], ours["highest"]) == (3, 1, 0.2, 0.6)
-    assert ours["mean"] == pytest.approx(0.4)
-    assert ours["sd"] == pytest.approx(0.2)
-    assert scratch["runs"] == 1
-    assert scratch["sd"] != scratch["sd"]
-
-
 def test_foreign_double_and_broken_files_are_told():
     """Else stale files change a table silently."""
     with pytest.raises(UserError, match=r"x: entry 'gone' - allowed: entries of the lineup: ours"):
@@ -68,4 +55,3 @@ def test_empty_table_has_columns():
     """A run without labelled collections still ends."""
     table = collect([], LINEUP)
     assert tuple(table.columns) == COLUMNS
-    assert summarise(table).empty
