@@ -14,11 +14,14 @@ from pipeline_src.report.comparison import (
     Score,
     compare,
     entries_of,
+    lineup_of,
     rivals,
     scores,
 )
 from pipeline_src.report.gather import RunFacts
-from pipeline_src.report.phrases import listed, percent, points, several
+from pipeline_src.report.phrases import listed, number, percent, points, several
+from pipeline_src.transfer.baselines import FRAME_COUNT
+from pipeline_src.transfer.intervals import FEWEST_VIDEOS
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -52,8 +55,11 @@ class CollectionFindings:
 
 def transfer_findings(facts: RunFacts) -> list[CollectionFindings]:
     """Findings for every collection in the results."""
-    names = dict.fromkeys(facts.results["collection"])
-    return [_collection(name, facts.results[facts.results["collection"] == name]) for name in names]
+    summary, paired = facts.protocols.summary, facts.protocols.paired
+    return [
+        _collection(name, summary[summary["collection"] == name], paired[paired["collection"] == name])
+        for name in dict.fromkeys(summary["collection"])
+    ]
 
 
 def limits(facts: RunFacts) -> list[Finding]:
@@ -64,13 +70,18 @@ def limits(facts: RunFacts) -> list[Finding]:
         found.append(
             Finding(
                 "Every entry was trained with a single seed. How much a result changes from one training to the next"
-                " was not measured; differences within the 95 % intervals of the test clips can’t be told apart, and"
-                " larger ones may still be luck of the seed. The setting “seeds” trains more.",
+                " was not measured and is in no interval: differences within it can’t be told apart, and larger ones"
+                " may still be luck of the seed. The setting “seeds” trains more.",
                 "bad",
             )
         )
     else:
-        found.append(Finding(f"Every entry was trained with {seeds} seeds; ± is the deviation over seeds and splits."))
+        found.append(
+            Finding(
+                f"Every entry was trained with {seeds} seeds; ± is the deviation over seeds and splits. Intervals hold"
+                " the luck of the test videos and of the seeds, but not that of the labelled training clips."
+            )
+        )
     found.append(
         Finding(
             "The search was run once. A weight that makes no difference to fitness drifts freely, so that a single"
@@ -122,22 +133,24 @@ def _overlaps(facts: RunFacts) -> list[Finding]:
     return found
 
 
-def _collection(name: str, results: pd.DataFrame) -> CollectionFindings:
-    evolved = entries_of(results, "evolved")
+def _collection(name: str, summary: pd.DataFrame, paired: pd.DataFrame) -> CollectionFindings:
+    lineup = lineup_of(summary, name)
+    evolved = entries_of(summary, "evolved")
     if not evolved:
         text = f"On {name}, the lineup has no entry of kind evolved, so there is nothing to compare."
-        return CollectionFindings(name, Finding(text, "bad"), [], _chance(results) + _baselines(results))
-    ours = scores(results, evolved)
-    others = rivals(results)
-    compared = {rival.label: compare(ours, rival) for rival in others}
+        return CollectionFindings(name, Finding(text, "bad"), [], _chance(lineup) + _baselines(lineup))
+    ours = evolved[0]
+    others = rivals(summary, ours)
+    compared = {rival.label: compare(summary, paired, ours, rival) for rival in others}
     random = next((compared[rival.label] for rival in others if rival.random), [])
     sentences = _against([r for r in others if not r.random], compared)
-    sentences += _chance(results) + _diverged(results) + _baselines(results)
+    sentences += _chance(lineup) + _failed(lineup) + _baselines(lineup)
     table = []
     for rival in others:
         by_method = {item.method: item for item in compared[rival.label]}
         table.append((rival.label, [by_method.get(method) for method in METHODS]))
-    return CollectionFindings(name, _headline(name, ours, random), [_details(i) for i in random], sentences, table)
+    headline = _headline(name, scores(summary, ours), random)
+    return CollectionFindings(name, headline, [_details(item) for item in random], sentences, table)
 
 
 def _headline(name: str, ours: dict[str, Score], random: Sequence[Comparison]) -> Finding:
@@ -159,10 +172,10 @@ def _headline(name: str, ours: dict[str, Score], random: Sequence[Comparison]) -
         )
     if lost:
         return Finding(f"On {name}, the evolved loss does not beat the random loss by any method{worse}.", "bad")
-    if any(item.verdict == "no interval" for item in random):
+    if any(item.verdict == "too few source videos" for item in random):
         return Finding(
-            f"On {name}, it cannot be said whether the evolved loss beats the random loss: the number of test clips is"
-            " not known.",
+            f"On {name}, it cannot be said whether the evolved loss beats the random loss: its test clips are of fewer"
+            f" than {FEWEST_VIDEOS} source videos.",
             "bad",
         )
     higher = sum(item.gap > 0 for item in random)
@@ -175,16 +188,25 @@ def _headline(name: str, ours: dict[str, Score], random: Sequence[Comparison]) -
 
 
 def _details(item: Comparison) -> str:
-    interval = "" if item.low is None else f", 95 % interval {points(item.low)} to {points(item.high)}"
+    interval = f", 95 % interval {points(item.low)} to {points(item.high)}, p {_p(item.p)}" if item.p else ""
     return (
-        f"{METHOD_NAMES[item.method]}: {percent(item.evolved)} against {percent(item.against)}, {points(item.gap)}"
+        f"{METHOD_NAMES[item.method]}: {percent(item.ours)} against {percent(item.against)}, {points(item.gap)}"
         f" points{interval}: {item.verdict}."
     )
 
 
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else number(value)
+
+
 def _against(others: Sequence[Rival], compared: dict[str, list[Comparison]]) -> list[Finding]:
     """Rivals other than random, those with the same outcome by every method together."""
-    same: dict[str, list[Rival]] = {"worse": [], "within noise": [], "better": [], "no interval": []}
+    same: dict[str, list[Rival]] = {
+        "worse": [],
+        "within noise": [],
+        "better": [],
+        "too few source videos": [],
+    }
     mixed = []
     for rival in others:
         verdicts = {item.verdict for item in compared[rival.label]}
@@ -196,7 +218,7 @@ def _against(others: Sequence[Rival], compared: dict[str, list[Comparison]]) -> 
         "worse": ("Evolved is worse, by every method, than {}.", "bad"),
         "within noise": ("No difference beyond noise, by any method, between evolved and {}.", "bad"),
         "better": ("Evolved is better, by every method, than {}.", "good"),
-        "no interval": ("Without the number of test clips, no verdict on evolved against {}.", "plain"),
+        "too few source videos": ("Too few source videos for a verdict on evolved against {}.", "plain"),
     }
     found = []
     for verdict, (text, tone) in texts.items():
@@ -211,35 +233,36 @@ def _against(others: Sequence[Rival], compared: dict[str, list[Comparison]]) -> 
     return found
 
 
-def _chance(results: pd.DataFrame) -> list[Finding]:
+def _chance(lineup: pd.DataFrame) -> list[Finding]:
     near: dict[str, list[str]] = {}
-    for name in dict.fromkeys(results.loc[results["kind"] != "baseline", "entry"]):
-        for method, found in scores(results, [name]).items():
+    trained = lineup[lineup["kind"] != "baseline"]
+    for name in dict.fromkeys(trained["entry"]):
+        for method, found in scores(lineup, name).items():
             if found.near_chance:
                 near.setdefault(method, []).append(name)
-    floors = [found.floor for found in scores(results, list(results["entry"])).values() if found.floor is not None]
-    if not floors:
+    if trained["low"].isna().all():
         return []
-    chance = f"chance ({percent(max(floors))}, the larger of guessing and of naming the most frequent class)"
+    chance = f"chance ({percent(lineup['floor'].max())}, the larger of guessing and of naming the most frequent class)"
     if not near:
         return [Finding(f"Every trained entry is above {chance} by every method.")]
-    parts = [f"{METHOD_NAMES.get(method, method)}: {listed(names)}" for method, names in near.items()]
+    parts = [f"{METHOD_NAMES[method]}: {listed(names)}" for method, names in near.items()]
     return [Finding(f"Within the interval of {chance}: {'; '.join(parts)}. Such results say nothing.", "bad")]
 
 
-def _diverged(results: pd.DataFrame) -> list[Finding]:
-    broken = results[results["top1"].isna()]
+def _failed(lineup: pd.DataFrame) -> list[Finding]:
+    broken = lineup[lineup["failed"] > 0]
     if broken.empty:
         return []
-    names = listed(list(dict.fromkeys(broken["entry"])))
-    return [Finding(f"{several(len(broken), 'evaluation')} gave no result: {names}.", "bad")]
+    count, names = int(broken["failed"].sum()), listed(list(dict.fromkeys(broken["entry"])))
+    left_out = "is in no mean and no comparison" if count == 1 else "are in no mean and no comparison"
+    return [Finding(f"{several(count, 'evaluation')} gave no result and {left_out}: {names}.", "bad")]
 
 
-def _baselines(results: pd.DataFrame) -> list[Finding]:
+def _baselines(lineup: pd.DataFrame) -> list[Finding]:
     """Whether something trivial already gives the classes away."""
-    frames = scores(results[results["kind"] == "baseline"], ["frame count"])
+    frames = scores(lineup, FRAME_COUNT)
     above = [
-        f"{METHOD_NAMES.get(method, method)} {percent(found.mean)}"
+        f"{METHOD_NAMES[method]} {percent(found.mean)}"
         for method, found in frames.items()
         if found.low is not None and not found.near_chance
     ]

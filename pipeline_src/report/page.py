@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from pipeline_src.report import paper, phrases, tables
 from pipeline_src.report.benchmarks import cost_per_stage, total_cost
-from pipeline_src.report.comparison import METHOD_NAMES, METHODS
+from pipeline_src.report.comparison import METHOD_NAMES, METHODS, lineup_of
 from pipeline_src.report.drawing import Panel
 from pipeline_src.report.findings import limits, transfer_findings
 from pipeline_src.report.gallery import gallery
@@ -127,7 +127,7 @@ def _context(facts: RunFacts, figures: Figures) -> dict[str, Any]:
     terms = {entry.name: entry.term for entry in settings.lineup if entry.term is not None}
     by_collection = []
     for name in dict.fromkeys(facts.results["collection"]):
-        own = facts.results[facts.results["collection"] == name]
+        own = lineup_of(facts.protocols.summary, name)
         by_collection.append((name, tables.results_table(own, terms), tables.floors(own)))
     return {
         "run": settings.run,

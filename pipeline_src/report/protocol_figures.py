@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline_src.report.comparison import METHOD_NAMES
+from pipeline_src.report.comparison import METHOD_NAMES, lineup_of
 from pipeline_src.report.drawing import (
     ACCENT,
     MARKERS,
@@ -64,10 +64,10 @@ def fewer_labels_figure(facts: RunFacts, collection: str) -> list[Panel]:
 def pool_figure(facts: RunFacts, collection: str) -> list[Panel]:
     """Top-1 by the part of the pool that was learned from; empty where no entry had a part only."""
     panels: list[Panel] = []
-    results = facts.results[facts.results["collection"] == collection]
+    lineup = lineup_of(facts.protocols.summary, collection)
     parts = [entry for entry in facts.settings.lineup if entry.pool_fraction < 1]
     for method in METHOD_NAMES:
-        means = results[results["method"] == method].groupby("entry")["top1"].mean()
+        means = lineup[lineup["method"] == method].set_index("entry")["mean"]
         lines: dict[str, pd.Series] = {}
         for part in parts:
             loss = (part.kind, part.term, part.settings)

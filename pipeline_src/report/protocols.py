@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline_src.files import read_json
 from pipeline_src.settings.run import RunSettings
 from pipeline_src.shards.index import read_table
+from pipeline_src.transfer.summaries import PAIRED, SUMMARY
 
 SHOWN_METHOD = "linear"
 
@@ -46,13 +47,14 @@ class Protocols:
         retrieval: collection, split, entry, seed, k, recall, knn_top1.
         fewer_labels: collection, split, entry, seed, method, labels, labelled_clips, top1.
         probes: collection, split, entry, seed, probe, measure, value.
-        paired: as transfer/paired.py writes it.
+        summary, paired: means with intervals, and rows against each other, as transfer/summaries.py makes them.
         confusions: by collection.
     """
 
     retrieval: pd.DataFrame
     fewer_labels: pd.DataFrame
     probes: pd.DataFrame
+    summary: pd.DataFrame
     paired: pd.DataFrame
     confusions: dict[str, Confusion]
 
@@ -74,7 +76,8 @@ def read_protocols(settings: RunSettings) -> Protocols:
         retrieval=_numbers(read_table(folder / "retrieval.csv", [*base, "k", "recall", "knn_top1"])),
         fewer_labels=_numbers(read_table(folder / "fewer_labels.csv", [*base, "method", "labels", "labelled_clips"])),
         probes=_numbers(read_table(folder / "probes.csv", [*base, "probe", "measure", "value"])),
-        paired=_numbers(read_table(folder / "paired.csv", ["collection", "method", "entry", "other", "difference"])),
+        summary=_numbers(read_table(folder / "summary.csv", SUMMARY)),
+        paired=_numbers(read_table(folder / "paired.csv", PAIRED)),
         confusions=found,
     )
 
@@ -102,6 +105,6 @@ def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of numbers as such; empty values as NaN."""
     numeric: dict[str, Any] = {}
     for name in table.columns:
-        if name not in ("collection", "entry", "other", "method", "labels", "probe", "measure"):
+        if name not in ("collection", "entry", "kind", "other", "method", "labels", "probe", "measure"):
             numeric[name] = pd.to_numeric(table[name], errors="coerce")
     return table.assign(**numeric)

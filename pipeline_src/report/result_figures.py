@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pipeline_src.report.comparison import METHOD_NAMES, entries_of, scores
+from pipeline_src.report.comparison import METHOD_NAMES, entries_of, lineup_of, scores
 from pipeline_src.report.drawing import (
     ACCENT,
     INK,
@@ -44,12 +44,12 @@ NAMED_POINTS = 6
 
 def results_figure(facts: RunFacts, collection: str) -> list[Panel]:
     """Top-1 of every row with its 95 % interval, one panel per method; the dashed line is chance."""
-    results = facts.results[facts.results["collection"] == collection]
-    evolved = set(entries_of(results, "evolved"))
+    lineup = lineup_of(facts.protocols.summary, collection)
+    evolved = set(entries_of(lineup, "evolved"))
     panels: list[Panel] = []
     for method, title in METHOD_NAMES.items():
-        rows = results[results["method"] == method]
-        found = {name: scores(rows, [name])[method] for name in dict.fromkeys(rows["entry"])}
+        rows = lineup[lineup["method"] == method]
+        found = {name: scores(rows, name)[method] for name in rows["entry"]}
         known = {name: s for name, s in found.items() if s.mean is not None}
         if not known:
             continue
@@ -62,10 +62,9 @@ def results_figure(facts: RunFacts, collection: str) -> list[Panel]:
                     axes.plot([100 * s.low, 100 * s.high], [place, place], color=colour, linewidth=2, alpha=0.55)
                 axes.plot([mean], [place], "o", color=colour, markersize=5.5)
                 parts.append(f"{name} {percent(s.mean)}")
-            floors = [s.floor for s in known.values() if s.floor is not None]
-            if floors:
-                axes.axvline(100 * max(floors), color=WARM, linestyle=(0, (4, 2)), linewidth=1.1)
-                parts.append(f"chance {percent(max(floors))}")
+            floor = max(s.floor for s in known.values())
+            axes.axvline(100 * floor, color=WARM, linestyle=(0, (4, 2)), linewidth=1.1)
+            parts.append(f"chance {percent(floor)}")
             axes.set_yticks(range(len(known)), list(known))
             for label in axes.get_yticklabels():
                 label.set_color(INK)

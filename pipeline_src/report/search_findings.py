@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from pipeline_src.report.comparison import METHOD_NAMES
+from pipeline_src.report.comparison import METHOD_NAMES, lineup_of
+from pipeline_src.report.correlation import rank_correlation
 from pipeline_src.report.findings import Finding
 from pipeline_src.report.gather import RunFacts, measure_of
-from pipeline_src.report.intervals import rank_correlation
 from pipeline_src.report.paper import CORRELATION
 from pipeline_src.report.phrases import listed, number, several
 
@@ -56,7 +56,8 @@ def fitness_findings(facts: RunFacts) -> list[Finding]:
             if not control.startswith(ALONE):
                 found.append(_control(facts, control, ok))
         found.extend(_terms_alone(facts, ok))
-    return [*found, *_measures_agree(facts), *_fitness_and_transfer(facts)]
+    correlated = correlations(facts)
+    return [*found, *_measures_agree(facts, correlated), *_fitness_and_transfer(correlated)]
 
 
 def entry_fitness(facts: RunFacts) -> dict[str, float]:
@@ -74,10 +75,28 @@ def entry_fitness(facts: RunFacts) -> dict[str, float]:
 
 def fitness_and_transfer(facts: RunFacts, collection: str, method: str) -> list[tuple[str, float, float]]:
     """Entry, fitness and mean top-1 of every entry that has both."""
-    rows = facts.results[(facts.results["collection"] == collection) & (facts.results["method"] == method)]
-    top1 = rows.groupby("entry", sort=False)["top1"].mean()
-    fitness = entry_fitness(facts)
-    return [(str(e), fitness[str(e)], float(t)) for e, t in top1.items() if str(e) in fitness and t == t]
+    lineup, fitness = lineup_of(facts.protocols.summary, collection), entry_fitness(facts)
+    known = lineup[(lineup["method"] == method) & lineup["entry"].isin(list(fitness)) & lineup["mean"].notna()]
+    return [(e, fitness[e], float(mean)) for e, mean in zip(known["entry"], known["mean"], strict=True)]
+
+
+def correlations(facts: RunFacts) -> pd.DataFrame:
+    """Rank correlations that the page tells: of the two measures of fitness, and of fitness and mean top-1.
+
+    Returns:
+        fitness (zipf, or the search's), with (weak, or top1), collection and method of the latter ("" for the former),
+        over (individuals or entries), count, spearman (NaN with fewer than four, or where one side is constant).
+    """
+    both = facts.finalists[["zipf", "weak"]].dropna()
+    rho = rank_correlation(both["zipf"].tolist(), both["weak"].tolist())
+    rows: list[tuple[object, ...]] = [("zipf", "weak", "", "", "individuals", len(both), rho)]
+    for collection in dict.fromkeys(facts.protocols.summary["collection"]):
+        for method in METHOD_NAMES:
+            pairs = fitness_and_transfer(facts, collection, method)
+            rho = rank_correlation([p[1] for p in pairs], [p[2] for p in pairs])
+            rows.append((facts.settings.fitness.measure, "top1", collection, method, "entries", len(pairs), rho))
+    columns = ["fitness", "with", "collection", "method", "over", "count", "spearman"]
+    return pd.DataFrame(rows, columns=columns).astype({"spearman": float})
 
 
 def _progress(facts: RunFacts, best: dict[str, object]) -> Finding:
@@ -191,35 +210,31 @@ def _terms_alone(facts: RunFacts, individuals: pd.Series) -> list[Finding]:
     return [Finding(text, "bad" if best <= value else "plain")]
 
 
-def _measures_agree(facts: RunFacts) -> list[Finding]:
-    both = facts.finalists[["zipf", "weak"]].dropna()
-    rho = rank_correlation(both["zipf"].tolist(), both["weak"].tolist())
-    if rho is None:
+def _measures_agree(facts: RunFacts, correlated: pd.DataFrame) -> list[Finding]:
+    row = correlated[correlated["with"] == "weak"].iloc[0]
+    if pd.isna(row["spearman"]):
         return []
     text = (
-        f"Over {several(len(both), 'individual')}, the Zipf fitness and the {measure_name('weak', weak_measure(facts))}"
-        f" have a rank correlation of {number(rho, 2)}; {number(CORRELATION, 2)} is quoted for the CVPR paper"
-        " (second-hand)."
+        f"Over {several(row['count'], 'individual')}, the Zipf fitness and the"
+        f" {measure_name('weak', weak_measure(facts))} have a rank correlation of {number(row['spearman'], 2)};"
+        f" {number(CORRELATION, 2)} is quoted for the CVPR paper (second-hand)."
     )
-    return [Finding(text, "bad" if rho <= 0 else "plain")]
+    return [Finding(text, "bad" if row["spearman"] <= 0 else "plain")]
 
 
-def _fitness_and_transfer(facts: RunFacts) -> list[Finding]:
+def _fitness_and_transfer(correlated: pd.DataFrame) -> list[Finding]:
     found = []
-    for collection in dict.fromkeys(facts.results["collection"]):
-        parts, entries, lowest = [], 0, 1.0
-        for method, name in METHOD_NAMES.items():
-            pairs = fitness_and_transfer(facts, collection, method)
-            rho = rank_correlation([p[1] for p in pairs], [p[2] for p in pairs])
-            if rho is not None:
-                parts.append(f"{name} {number(rho, 2)}")
-                entries, lowest = max(entries, len(pairs)), min(lowest, rho)
-        if parts:
+    for collection, rows in correlated[correlated["with"] == "top1"].groupby("collection", sort=False):
+        known = rows.dropna(subset=["spearman"])
+        if len(known):
+            parts = [
+                f"{METHOD_NAMES[m]} {number(rho, 2)}" for m, rho in zip(known["method"], known["spearman"], strict=True)
+            ]
             text = (
-                f"Rank correlation of fitness and top-1 on {collection} over {entries} lineup entries: {listed(parts)}."
-                " With so few entries it is a hint at most."
+                f"Rank correlation of fitness and top-1 on {collection} over {known['count'].max()} lineup entries:"
+                f" {listed(parts)}. With so few entries it is a hint at most."
             )
-            found.append(Finding(text, "bad" if lowest <= 0 else "plain"))
+            found.append(Finding(text, "bad" if known["spearman"].min() <= 0 else "plain"))
         else:
             found.append(
                 Finding(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_src.report.comparison import METHODS, Score, scores
+from pipeline_src.report.comparison import METHODS, Comparison, Score, against, lineup_of, scores
 from pipeline_src.report.gather import ClipSet, Model, RunFacts, measure_of
 from pipeline_src.report.paper import DISTILLED, EARLY, LATE, OBSERVATIONS
 from pipeline_src.report.phrases import listed, number, percent
@@ -69,21 +69,21 @@ class LossRow:
         return "–" if self.first == 0 else f"{number(100 * (self.last / self.first - 1), 0)} %"
 
 
-def results_table(results: pd.DataFrame, terms: dict[str, str]) -> list[ResultRow]:
+def results_table(summary: pd.DataFrame, terms: dict[str, str]) -> list[ResultRow]:
     """Rows of one collection in the lineup's order, baselines last; the best mean of each column is marked.
 
     Args:
-        results: `RunFacts.results` of one collection.
+        summary: of one collection, as `lineup_of` gives it.
         terms: the term of every single entry.
     """
-    names = list(dict.fromkeys(results["entry"]))
-    found = {name: scores(results, [name]) for name in names}
+    names = list(dict.fromkeys(summary["entry"]))
+    found = {name: scores(summary, name) for name in names}
     top = {
         method: max((s[method].mean or 0.0 for s in found.values() if method in s), default=None) for method in METHODS
     }
     rows = []
     for name in names:
-        kind = results.loc[results["entry"] == name, "kind"].iloc[0]
+        kind = summary.loc[summary["entry"] == name, "kind"].iloc[0]
         cells = [found[name].get(method) for method in METHODS]
         best = [c is not None and c.mean is not None and c.mean == top[m] for c, m in zip(cells, METHODS, strict=True)]
         about = f"only {terms[name]}" if name in terms else KINDS.get(kind, kind)
@@ -91,10 +91,10 @@ def results_table(results: pd.DataFrame, terms: dict[str, str]) -> list[ResultRo
     return rows
 
 
-def floors(results: pd.DataFrame) -> list[float | None]:
+def floors(summary: pd.DataFrame) -> list[float | None]:
     """Per method, what needs no features in one collection: chance, or the most frequent class where that is more."""
-    found = scores(results, list(results["entry"]))
-    return [found[method].floor if method in found else None for method in METHODS]
+    largest = summary.groupby("method")["floor"].max()
+    return [float(largest[method]) if method in largest.index else None for method in METHODS]
 
 
 def fitness_columns(facts: RunFacts) -> list[str]:
@@ -218,24 +218,22 @@ def _averaged(values: list[float | None], digits: int) -> str:
 
 @dataclass(frozen=True)
 class PairedRow:
-    """Evolved minus another entry by each method: difference, interval and p (None = not evaluated)."""
+    """The shown entry minus another row by each method (None = not evaluated)."""
 
     other: str
-    cells: list[dict[str, float] | None]
+    cells: list[Comparison | None]
 
 
 def paired_rows(facts: RunFacts, collection: str) -> list[PairedRow]:
-    """What evolved is held against on the same clips; empty without an evolved entry."""
-    table, ours = facts.protocols.paired, shown_entry(facts.settings)
-    own = table[(table["collection"] == collection) & ((table["entry"] == ours) | (table["other"] == ours))]
-    rows: dict[str, list[dict[str, float] | None]] = {}
-    for found in own.to_dict("records"):
-        sign = 1 if found["entry"] == ours else -1
-        other = str(found["other"] if sign == 1 else found["entry"])
-        low, high = sorted((sign * found["low"], sign * found["high"]))
-        cell = {"difference": sign * found["difference"], "low": low, "high": high, "p": found["p"]}
-        rows.setdefault(other, [None] * len(METHODS))[METHODS.index(found["method"])] = cell
-    return [PairedRow(other, cells) for other, cells in rows.items()]
+    """The shown entry against every other entry and baseline on the same clips."""
+    summary, paired, ours = facts.protocols.summary, facts.protocols.paired, shown_entry(facts.settings)
+    own, pairs = lineup_of(summary, collection), paired[paired["collection"] == collection]
+    rows = []
+    for name in dict.fromkeys(own["entry"]):
+        found = against(own, pairs, ours, name)
+        if found:
+            rows.append(PairedRow(name, [found.get(method) for method in METHODS]))
+    return rows
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,31 @@
 """Every number of the page as tidy tables: one row per observation, plain column names, fractions as such."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
 
 from pipeline_src.report.benchmarks import cost_per_stage
-from pipeline_src.report.comparison import scores
+from pipeline_src.report.comparison import Comparison
+from pipeline_src.report.findings import transfer_findings
 from pipeline_src.report.gather import RunFacts
-from pipeline_src.report.search_findings import CONTROL_NAMES
+from pipeline_src.report.search_findings import CONTROL_NAMES, correlations
 
 
 def tidy_tables(facts: RunFacts) -> dict[str, pd.DataFrame]:
-    """Tables by name; those of a run's folder (results, retrieval, ...) are not repeated.
+    """Tables by name; those of a run's folder (results, summary, paired, ...) are not repeated.
 
-    summary      top-1 of each row by each method: mean, deviation, number of results, 95 % interval, floor
-    confusions   test clips of each class by the class that they were named
-    fitness      of controls and trained networks, per seed
-    losses       every logged step of every training by term
-    clips        planned, usable and failed clips of each collection by outcome
-    costs        jobs of each stage: seconds, processor time, memory
+    comparisons   evolved minus each row of the findings by each method: difference, 95 % interval, p, verdict
+    correlations  of the measures of fitness, and of fitness and top-1
+    confusions    test clips of each class by the class that they were named
+    fitness       of controls and trained networks, per seed
+    losses        every logged step of every training by term
+    clips         planned, usable and failed clips of each collection by outcome
+    costs         jobs of each stage: seconds, processor time, memory
     """
     return {
-        "summary": _summary(facts),
+        "comparisons": _comparisons(facts),
+        "correlations": correlations(facts),
         "confusions": _confusions(facts),
         "fitness": _fitness(facts),
         "losses": _losses(facts),
@@ -31,12 +34,16 @@ def tidy_tables(facts: RunFacts) -> dict[str, pd.DataFrame]:
     }
 
 
-def _summary(facts: RunFacts) -> pd.DataFrame:
-    rows = []
-    for (collection, entry, kind), own in facts.results.groupby(["collection", "entry", "kind"], sort=False):
-        for method, score in scores(own, [str(entry)]).items():
-            rows.append({"collection": collection, "entry": entry, "kind": kind, "method": method, **asdict(score)})
-    return pd.DataFrame(rows)
+def _comparisons(facts: RunFacts) -> pd.DataFrame:
+    rows = [
+        {"collection": found.name, "other": label, **asdict(item), "verdict": item.verdict}
+        for found in transfer_findings(facts)
+        for label, items in found.comparisons
+        for item in items
+        if item is not None
+    ]
+    columns = ["collection", "other", *(field.name for field in fields(Comparison)), "verdict"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _confusions(facts: RunFacts) -> pd.DataFrame:

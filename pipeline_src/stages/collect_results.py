@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline_src.files import read_json, whole_file
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.transfer import FewerLabelsSettings, LineupEntry, ProbeSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
-from pipeline_src.transfer.baselines import FRAME_COUNT, RAW_PIXELS
-from pipeline_src.transfer.paired import Answers, answers_of, paired_table
-from pipeline_src.transfer.results import METHODS, collect, fewer_labels_table, probe_table, recall_table
-from pipeline_src.transfer.split import split_clips
+from pipeline_src.transfer.answers import Answers, Truths, answers_of
+from pipeline_src.transfer.results import METHODS, collect, fewer_labels_table, kinds_of, probe_table, recall_table
+from pipeline_src.transfer.summaries import paired_table, rows_of, summary_table
 
 
 class StageSettings(Settings):
@@ -25,7 +22,6 @@ class StageSettings(Settings):
     splits: tuple[tuple[str, int], ...]
     fewer_labels: FewerLabelsSettings
     probes: ProbeSettings
-    seed: int
 
 
 def main() -> None:
@@ -34,24 +30,32 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path, required=True, help="results/{run}/transfer")
     arguments.add_argument("--index", action="append", type=Path, default=[], help="index.json of a labelled set")
     arguments.add_argument("--results", required=True, help="CSV to write: top-1 of everything")
+    arguments.add_argument("--summary", required=True, help="CSV to write: means with intervals")
+    arguments.add_argument("--paired", required=True, help="CSV to write: rows against each other")
     arguments.add_argument("--retrieval", required=True, help="CSV to write: recall at k")
     arguments.add_argument("--fewer-labels", required=True, help="CSV to write: top-1 from a part of the labels")
     arguments.add_argument("--probes", required=True, help="CSV to write: what embeddings tell about time")
-    arguments.add_argument("--paired", required=True, help="CSV to write: entries against each other")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
-    main_results = list(_read(given.folder, settings, [f"{method}.json" for method in METHODS], baselines=True))
+    truths = Truths(Collection.open(path) for path in given.index)
+    main_results: list[tuple[str, dict[str, Any]]] = []
+    answers: list[Answers] = []
+    for path, found in _single(_read(given.folder, settings, [f"{method}.json" for method in METHODS], baselines=True)):
+        answers.append(answers_of(path, found, truths))
+        # Names of all clips of all results would fill the memory.
+        main_results.append((path, {**found, "predictions": ()}))
+    rows = rows_of(answers, kinds_of(settings.lineup))
     names = ["fewer_labels.json"] if settings.fewer_labels.linear else []
     names += [f"finetune_{labels}.json" for labels in settings.fewer_labels.finetune]
-    order = [*(entry.name for entry in settings.lineup), FRAME_COUNT, RAW_PIXELS]
     tables = {
         given.results: collect(main_results, settings.lineup),
-        given.retrieval: recall_table(_single(main_results)),
+        given.summary: summary_table(rows),
+        given.paired: paired_table(rows),
+        given.retrieval: recall_table(main_results),
         given.fewer_labels: fewer_labels_table(_read(given.folder, settings, names, baselines=False)),
         given.probes: probe_table(
             _read(given.folder, settings, ["probes.json"] if settings.probes.names else [], baselines=False)
         ),
-        given.paired: paired_table(_answers(main_results, given.index), order, settings.seed),
     }
     for path, table in tables.items():
         with whole_file(path) as part:
@@ -74,22 +78,11 @@ def _read(
             yield str(path), read_json(path)
 
 
-def _single(files: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _single(files: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each result by itself, those of baselines too."""
     for path, content in files:
         for found in content.get("results", [content]):
             yield path, found
-
-
-def _answers(files: list[tuple[str, dict[str, Any]]], indices: list[Path]) -> Iterator[Answers]:
-    collections = {path.parent.name: Collection.open(path) for path in indices}
-    tests: dict[tuple[str, int], pd.DataFrame] = {}
-    for _, found in _single(files):
-        key = (found["collection"], found["split"])
-        if key not in tests:
-            clips = split_clips(collections[key[0]], key[1])
-            tests[key] = clips[clips[f"split_{key[1]}"] == "test"]
-        yield answers_of(found, tests[key])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 
 rule write_report:
     input:
-        results=[f"{RUN}/transfer/{name}.csv" for name in ("results", "retrieval", "fewer_labels", "probes", "paired")],
+        results=[
+            f"{RUN}/transfer/{name}.csv"
+            for name in ("results", "summary", "paired", "retrieval", "fewer_labels", "probes")
+        ],
         overlap=f"{RUN}/overlap.json",
         scales=f"{RUN}/search/scales.json",
         controls=f"{RUN}/search/controls.json",

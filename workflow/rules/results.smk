@@ -55,10 +55,11 @@ rule collect_results:
         indices=[f"{DATA}/{name}/index.json" for name in SETTINGS.transfer.collections],
     output:
         results=f"{RUN}/transfer/results.csv",
+        summary=f"{RUN}/transfer/summary.csv",
+        paired=f"{RUN}/transfer/paired.csv",
         retrieval=f"{RUN}/transfer/retrieval.csv",
         fewer_labels=f"{RUN}/transfer/fewer_labels.csv",
         probes=f"{RUN}/transfer/probes.csv",
-        paired=f"{RUN}/transfer/paired.csv",
     log:
         f"{RUN}/logs/collect_results.log",
     conda:
@@ -70,12 +71,11 @@ rule collect_results:
             splits=SPLITS,
             fewer_labels=SETTINGS.transfer.fewer_labels,
             probes=SETTINGS.transfer.probes,
-            seed=SETTINGS.seed,
         ),
         indices=lambda wildcards, input: [word for path in input.indices for word in ("--index", path)],
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         code=code("collect_results"),
     shell:
         "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --folder {params.folder:q} {params.indices:q}"
-        " --results {output.results:q} --retrieval {output.retrieval:q} --fewer-labels {output.fewer_labels:q}"
-        " --probes {output.probes:q} --paired {output.paired:q} 2> {log:q}"
+        " --results {output.results:q} --summary {output.summary:q} --paired {output.paired:q} --retrieval {output.retrieval:q}"
+        " --fewer-labels {output.fewer_labels:q} --probes {output.probes:q} 2> {log:q}"

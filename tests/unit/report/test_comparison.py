@@ -1,73 +1,87 @@
 """When the page calls a difference a difference."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline_src.report.comparison import compare, rivals, score, scores
+from pipeline_src.report.comparison import against, compare, lineup_of, rivals, scores
+from pipeline_src.transfer.answers import Answers
+from pipeline_src.transfer.summaries import RANDOM_LOSSES, paired_table, rows_of, summary_table
+
+KINDS = {
+    "evolved": "evolved",
+    "r1": "random",
+    "r2": "random",
+    "s1": "single",
+    "s2": "single",
+    "uniform": "uniform",
+    "half": "evolved",
+}
 
 
-def table(*rows: tuple[str, str, int, int, float | None], clips: int = 100) -> pd.DataFrame:
-    """Results by one layer: entry, kind, split, seed, top1."""
-    frame = pd.DataFrame(rows, columns=["entry", "kind", "split", "seed", "top1"])
-    return frame.assign(
-        top1=frame["top1"].astype(float), method="linear", test_clips=float(clips), chance=0.1, majority=0.2
-    )
+def tables(*rows: tuple[str, int, float | None], videos: int = 50) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Summary and pairs of results by one layer: entry, seed, top1; two clips of each source video."""
+    found = []
+    for number, (entry, seed, top1) in enumerate(rows):
+        random = np.random.default_rng(number).random(videos)
+        right = None if top1 is None else np.repeat(random.argsort().argsort() < top1 * videos, 2)
+        names = np.repeat([f"v{n}" for n in range(videos)], 2)
+        found.append(Answers("set", 1, entry, seed, "linear", right, names, 0.2))
+    lines = rows_of(found, {name: kind for name, kind in KINDS.items() if name in {row[0] for row in rows}})
+    return summary_table(lines), paired_table(lines)
 
 
-def verdict(first: list[float], second: list[float], clips: int = 100) -> str:
-    """Of evolved against random with these results by seed."""
-    rows = [("evolved", "evolved", 1, seed, value) for seed, value in enumerate(first)]
-    rows += [("random", "random", 1, seed, value) for seed, value in enumerate(second)]
-    results = table(*rows, clips=clips)
-    return compare(scores(results, ["evolved"]), rivals(results)[0])[0].verdict
+def verdict(first: list[float], second: list[float], videos: int = 50) -> str:
+    """Of evolved against uniform with these results by seed."""
+    rows = [("evolved", seed, value) for seed, value in enumerate(first)]
+    rows += [("uniform", seed, value) for seed, value in enumerate(second)]
+    summary, paired = tables(*rows, videos=videos)
+    (found,) = compare(summary, paired, "evolved", rivals(summary, "evolved")[0])
+    return found.verdict
 
 
 def test_a_large_gap_is_a_difference_and_a_small_one_is_not() -> None:
-    """50 against 40 of 100 clips is noise (interval -4 to +23 points); 70 against 40 is not."""
     assert verdict([0.5], [0.4]) == "within noise"
-    assert verdict([0.7], [0.4]) == "better"
-    assert verdict([0.4], [0.7]) == "worse"
-
-
-def test_more_seeds_are_not_more_test_clips() -> None:
-    """Ten seeds on the same 100 clips would look like 1000 clips."""
-    assert verdict([0.5] * 10, [0.4] * 10) == "within noise"
-    assert verdict([0.5], [0.4], clips=1000) == "better"
+    assert verdict([0.9], [0.4]) == "better"
+    assert verdict([0.4], [0.9]) == "worse"
+    assert verdict([0.9], [0.1], videos=4) == "too few source videos"
 
 
 def test_scatter_over_seeds_can_hide_a_gap() -> None:
     """The test clips alone would call it better; the seeds say it is luck."""
-    assert verdict([0.9, 0.3], [0.4, 0.2], clips=5000) == "within noise"
+    assert verdict([0.6, 0.6], [0.3, 0.3], videos=2000) == "better"
+    assert verdict([0.9, 0.3], [0.4, 0.2], videos=2000) == "within noise"
 
 
-def test_score_by_hand() -> None:
-    """Mean, deviation with n - 1, failed runs, and the larger of chance and majority."""
-    found = score(table(("a", "uniform", 1, 0, 0.2), ("a", "uniform", 2, 0, 0.4), ("a", "uniform", 2, 1, None)))
-    assert found.mean == pytest.approx(0.3)
-    assert found.sd == pytest.approx(0.1414214)
-    assert (found.runs, found.failed, found.test_clips, found.floor) == (2, 1, 100, 0.2)
-    assert not found.near_chance
-    assert score(table(("a", "uniform", 1, 0, 0.25))).near_chance
+def test_a_score_is_a_line_of_the_summary() -> None:
+    """A diverged entry would break the page, and empty cells are no numbers."""
+    summary, paired = tables(("evolved", 0, None), ("uniform", 0, 0.3), ("uniform", 1, 0.2), ("uniform", 2, None))
+    failed = scores(summary, "evolved")["linear"]
+    assert (failed.mean, failed.low, failed.near_chance, failed.failed) == (None, None, False, 1)
+    found = scores(summary, "uniform")["linear"]
+    assert (found.results, found.failed, found.source_videos, found.floor) == (2, 1, 50, 0.2)
+    assert (found.mean, found.sd) == pytest.approx((0.25, 0.0707107), abs=1e-6)
+    assert found.near_chance
+    assert against(summary, paired, "evolved", "uniform") == {}
 
 
-def test_a_score_without_any_run_has_no_mean() -> None:
-    """A diverged entry would break the page."""
-    found = score(table(("a", "uniform", 1, 0, None)))
-    assert (found.mean, found.low, found.near_chance) == (None, None, False)
+def test_a_difference_is_turned_round_where_the_table_has_it_the_other_way() -> None:
+    summary, paired = tables(("evolved", 0, 0.8), ("uniform", 0, 0.3))
+    one, other = against(summary, paired, "evolved", "uniform"), against(summary, paired, "uniform", "evolved")
+    there, back = one["linear"], other["linear"]
+    assert (there.gap, there.low, there.high, there.p) == (-back.gap, -back.high, -back.low, back.p)
+    assert (there.ours, there.against, back.ours) == (0.8, 0.3, 0.3)
+    assert there.low < there.gap < there.high
 
 
 def test_rivals_pool_random_draws_and_name_the_best_single() -> None:
-    """Evolved would be held against the weakest of several baselines."""
-    results = table(
-        ("evolved", "evolved", 1, 0, 0.5),
-        ("r1", "random", 1, 0, 0.2),
-        ("r2", "random", 1, 0, 0.4),
-        ("s1", "single", 1, 0, 0.3),
-        ("s2", "single", 1, 0, 0.6),
-        ("uniform", "uniform", 1, 0, 0.1),
-    )
-    found = {rival.label: rival for rival in rivals(results)}
-    assert list(found) == ["random loss (mean of 2 draws)", "the best of 2 single terms", "uniform"]
-    assert found["random loss (mean of 2 draws)"].scores["linear"].mean == pytest.approx(0.3)
-    assert found["the best of 2 single terms"].scores["linear"].mean == pytest.approx(0.6)
-    assert found["the best of 2 single terms"].chosen_by_test
+    """Evolved would be held against the weakest of several baselines, or be one with its own part of the pool."""
+    values = {"evolved": 0.5, "r1": 0.2, "r2": 0.4, "s1": 0.3, "s2": 0.6, "uniform": 0.1, "half": 0.4}
+    summary, paired = tables(*((name, 0, value) for name, value in values.items()))
+    found = {rival.label: rival for rival in rivals(summary, "evolved")}
+    assert list(found) == ["random loss (mean of 2 draws)", "the best of 2 single terms", "uniform", "half"]
+    random, single = found["random loss (mean of 2 draws)"], found["the best of 2 single terms"]
+    assert (random.random, single.chosen_by_test, single.rows) == (True, True, {"linear": "s2"})
+    assert compare(summary, paired, "evolved", random)[0].against == pytest.approx(0.3)
+    assert compare(summary, paired, "evolved", single)[0].gap == pytest.approx(-0.1)
+    assert RANDOM_LOSSES not in lineup_of(summary, "set")["entry"].tolist()

@@ -43,6 +43,9 @@ def test_a_clear_win_is_said_too(fake_run: Make) -> None:
     run = fake_run(**FEW)
     run.top1 = lambda entry, seed, method: 0.8 if entry == "evolved" else 0.3
     assert headline(run) == ("On motions, the evolved loss beats the random loss by every method.", "good")
+    details = transfer_findings(gather(run.settings))[0].details
+    assert details[0].startswith("k-means: 80.0 % against 30.0 %, +50.0 points, 95 % interval +")
+    assert ", p below 0.001: better." in details[0]
 
 
 def test_a_win_by_one_method_names_it(fake_run: Make) -> None:
@@ -57,6 +60,28 @@ def test_an_evolved_entry_that_failed_everywhere(fake_run: Make) -> None:
     run = fake_run(**FEW)
     run.top1 = lambda entry, seed, method: None if entry == "evolved" else 0.3
     assert headline(run)[0] == "On motions, the evolved loss has no result: every evaluation failed."
+
+
+def test_failed_seeds_are_told_and_change_no_verdict(fake_run: Make) -> None:
+    """A diverged seed would pull a row down, or vanish."""
+    run = fake_run(**FEW, seeds=[0, 1, 2])
+    run.top1 = lambda entry, seed, method: 0.3 if entry != "evolved" else None if seed == 2 else 0.8
+    found = transfer_findings(gather(run.write()))[0]
+    assert found.headline.tone == "good"
+    assert "4 evaluations gave no result and are in no mean and no comparison: evolved." in [
+        sentence.text for sentence in found.sentences
+    ]
+
+
+def test_with_few_source_videos_nothing_is_said(fake_run: Make) -> None:
+    """Ten clips of five videos would be evidence."""
+    run = fake_run(**FEW)
+    run.test_clips = 10
+    run.top1 = lambda entry, seed, method: 0.8 if entry == "evolved" else 0.2
+    found = transfer_findings(gather(run.write()))[0]
+    assert "its test clips are of fewer than 6 source videos" in found.headline.text
+    assert found.details[0] == "k-means: 80.0 % against 20.0 %, +60.0 points: too few source videos."
+    assert "Too few source videos for a verdict" in found.sentences[0].text
 
 
 def test_results_at_chance_and_clip_length_are_pointed_out(fake_run: Make) -> None:

@@ -54,11 +54,15 @@ def test_confusions_are_counted_against_the_truth(fake_run: Make) -> None:
 
 def test_differences_are_those_of_the_shown_entry(fake_run: Make) -> None:
     rows = tables.paired_rows(gather(fake_run().write()), "motions")
-    assert [row.other for row in rows] == ["uniform", "random", "rgb-to-flow", "shuffle", "scratch"]
-    assert rows[0].cells[0] == {"difference": 0.05, "low": -0.02, "high": 0.12, "p": 0.2}
+    entries = ["uniform", "random", "rgb-to-flow", "shuffle", "scratch"]
+    assert [row.other for row in rows] == [*entries, "frame count", "raw pixels"]
+    assert [cell is None for cell in rows[-1].cells] == [False, False, True, True]
     turned = [{"name": "scratch", "kind": "scratch"}, {"name": "evolved", "kind": "evolved"}]
-    rows = tables.paired_rows(gather(fake_run(lineup=turned).write()), "motions")
-    assert rows[0].cells[0] == {"difference": -0.05, "low": -0.12, "high": 0.02, "p": 0.2}
+    run = fake_run(lineup=turned)
+    run.top1 = lambda entry, seed, method: 0.6 if entry == "evolved" else 0.3
+    cell = tables.paired_rows(gather(run.write()), "motions")[0].cells[0]
+    assert cell is not None
+    assert (cell.gap, cell.verdict) == (pytest.approx(0.3), "better")
 
 
 def test_probes_have_a_row_of_chance_and_one_for_each_entry(fake_run: Make) -> None:
@@ -83,10 +87,16 @@ def test_a_long_search_is_thinned_out_but_keeps_every_generation_s_best(fake_run
 def test_the_page_s_numbers_are_also_tidy_tables(fake_run: Make) -> None:
     facts = gather(fake_run().write())
     found = tidy_tables(facts)
-    assert set(found) == {"summary", "confusions", "fitness", "losses", "clips", "costs"}
-    row = found["summary"].set_index(["entry", "method"]).loc[("evolved", "linear")]
-    assert (row["mean"], row["test_clips"], row["runs"]) == (pytest.approx(0.35), facts.results["test_clips"][0], 1)
-    assert row["low"] < 0.35 < row["high"]
+    assert set(found) == {"comparisons", "correlations", "confusions", "fitness", "losses", "clips", "costs"}
+    row = found["comparisons"].set_index(["other", "method"]).loc[("random loss", "linear")]
+    assert (row["ours"], row["against"], row["gap"], row["verdict"]) == (0.35, 0.35, 0, "within noise")
+    assert row["low"] < 0 < row["high"]
+    ranks = found["correlations"].set_index(["with", "method"])
+    assert ranks.loc[("weak", ""), ["over", "count"]].tolist() == ["individuals", 12]
+    assert ranks.loc[("weak", ""), "spearman"] > 0.5
+    # Every entry has the same top-1.
+    assert ranks.loc[("top1", "linear"), ["over", "count"]].tolist() == ["entries", 6]
+    assert ranks.loc[("top1", "linear"), "spearman"] != ranks.loc[("top1", "linear"), "spearman"]
     assert found["confusions"]["clips"].sum() == 20
     assert set(found["fitness"]["about"]) == {"control", "entry"}
     assert found["losses"]["raw"].notna().all()

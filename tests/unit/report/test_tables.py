@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline_src.report import tables
+from pipeline_src.report.comparison import lineup_of
 from pipeline_src.report.gather import Model, gather
 from pipeline_src.report.phrases import points
 
@@ -17,7 +18,8 @@ def test_the_best_of_each_column_is_marked_once_and_baselines_have_no_fine_tunin
     """A reader would look at the wrong row."""
     run = fake_run(**FEW)
     run.top1 = lambda entry, seed, method: 0.7 if entry == "uniform" else 0.4
-    rows = {row.entry: row for row in tables.results_table(gather(run.write()).results, {"shuffle": "rgb.shuffle"})}
+    lineup = lineup_of(gather(run.write()).protocols.summary, "motions")
+    rows = {row.entry: row for row in tables.results_table(lineup, {"shuffle": "rgb.shuffle"})}
     assert [row.entry for row in rows.values() if any(row.best)] == ["uniform"]
     assert rows["shuffle"].about == "only rgb.shuffle"
     assert [cell is None for cell in rows["raw pixels"].cells] == [False, False, True, True]

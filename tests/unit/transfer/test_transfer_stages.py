@@ -66,12 +66,11 @@ def gather(folder, monkeypatch):
     (split / "baselines.json").write_bytes((folder / "baselines.json").read_bytes())
     call(
         collect_results, monkeypatch,
-        {**LINEUP, "seeds": [3], "splits": [["set", 1]], "fewer_labels": {"linear": LABELS}, "probes": {"names": []},
-         "seed": 0},
+        {**LINEUP, "seeds": [3], "splits": [["set", 1]], "fewer_labels": {"linear": LABELS}, "probes": {"names": []}},
         "--folder", folder / "transfer", "--index", folder / "data" / "set" / "index.json",
-        "--results", folder / "results.csv", "--retrieval", folder / "retrieval.csv",
-        "--fewer-labels", folder / "fewer_labels.csv", "--probes", folder / "probes.csv",
-        "--paired", folder / "paired.csv",
+        "--results", folder / "results.csv", "--summary", folder / "summary.csv", "--paired", folder / "paired.csv",
+        "--retrieval", folder / "retrieval.csv", "--fewer-labels", folder / "fewer_labels.csv",
+        "--probes", folder / "probes.csv",
     )  # fmt: skip
 
 
