@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import pandas as pd
 
 from pipeline_src.embedding.clip_format import ClipFormat
-from pipeline_src.report.intervals import wilson
+from pipeline_src.report.phrases import several
 from pipeline_src.settings.learning import TrainingSettings
 
 METHODS = {"kmeans": "k-means", "linear": "one layer", "finetune": "fine-tuned", "retrieval": "nearest neighbour"}
@@ -42,7 +43,7 @@ def model_card(
     weights: Mapping[str, float],
     format: ClipFormat,
     revision: str,
-    results: Sequence[Mapping[str, Any]],
+    results: pd.DataFrame,
 ) -> str:
     """The text, Markdown.
 
@@ -52,7 +53,7 @@ def model_card(
         data, training, weights: what it learned from, and how; no weight above 0 means that it learned nothing.
         format: of its input.
         revision: of the code.
-        results: transfer results, of all seeds; () where nothing was evaluated.
+        results: as `transfer.summaries.summary_table` gives it, of this entry; empty where nothing was evaluated.
     """
     trained = {term: weight for term, weight in weights.items() if weight > 0}
     steps = training.iterations if trained else 0
@@ -76,7 +77,7 @@ def model_card(
         "## Input",
         _input(format),
         "## Transfer",
-        _results(results, seeds),
+        _results(results),
         "## Use",
         _use(format),
         "## Intended use and limits",
@@ -127,23 +128,26 @@ def _input(format: ClipFormat) -> str:
     return _table(("", ""), rows)
 
 
-def _results(results: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
-    groups: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
-    for result in results:
-        if result.get("top1") is not None:
-            groups.setdefault((result["collection"], result["split"], result["method"]), []).append(result)
-    if not groups:
+def _results(results: pd.DataFrame) -> str:
+    known = results[results["mean"].notna()]
+    if known.empty:
         return "Not evaluated: this run has no labelled collection, or no result."
     rows = []
-    for (collection, split, method), found in sorted(groups.items()):
-        mean = sum(result["top1"] for result in found) / len(found)
-        low, high = wilson(mean, found[0]["test_clips"])
-        interval = f"{100 * low:.1f} to {100 * high:.1f}"
-        accuracy, chance = f"{100 * mean:.1f}", f"{100 * found[0]['chance']:.1f}"
-        rows.append((collection, str(split), METHODS[method], accuracy, interval, chance, str(found[0]["test_clips"])))
-    head = ("collection", "split", "method", "top-1 %", "95 % interval", "chance %", "test clips")
-    many = f"Means over the seeds {', '.join(map(str, seeds))}. " if len(seeds) > 1 else ""
-    return f"{_table(head, rows)}\n\n{many}Intervals are of the test clips (Wilson)."
+    for row in known.to_dict("records"):
+        few = pd.isna(row["low"])
+        interval = "too few source videos" if few else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+        counted = [str(row[name]) for name in ("seeds", "splits", "clips", "source_videos")]
+        method, chance = METHODS[row["method"]], f"{100 * row['floor']:.1f}"
+        rows.append((row["collection"], method, f"{100 * row['mean']:.1f}", interval, chance, *counted))
+    head = ("collection", "method", "top-1 %", "95 % interval", "chance %", "seeds", "splits", "test clips", "videos")
+    about = "Means over seeds and splits. Intervals are of the source videos that are tested on"
+    about += (
+        " and of the seeds." if known["seeds"].max() > 1 else "; how much the luck of a training adds was not measured."
+    )
+    failed = (
+        f" {several(int(results['failed'].sum()), 'evaluation')} gave no result." if results["failed"].any() else ""
+    )
+    return f"{_table(head, rows)}\n\n{about} Chance: guessing, or the most frequent class where that is more.{failed}"
 
 
 def _use(format: ClipFormat) -> str:

@@ -14,6 +14,8 @@ from pipeline_src.settings.embedding import EmbedSettings
 from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.transfer.answers import Truths, answers_of
+from pipeline_src.transfer.summaries import rows_of, summary_table
 
 
 class StageSettings(Settings):
@@ -44,6 +46,7 @@ def main() -> None:
     arguments.add_argument("--split", type=int, help="it was trained on the training part of this split only")
     arguments.add_argument("--pool-fraction", type=float, default=1.0, help="it was trained on this part only")
     arguments.add_argument("--results", type=Path, nargs="*", default=[], help="its transfer results")
+    arguments.add_argument("--labelled", type=Path, nargs="*", default=[], help="index.json of the sets they are from")
     arguments.add_argument("--out-encoder", type=Path, required=True, help="encoder.safetensors to write")
     arguments.add_argument("--out-config", type=Path, required=True, help="config.json to write")
     arguments.add_argument("--out-card", type=Path, required=True, help="README.md to write")
@@ -51,6 +54,8 @@ def main() -> None:
     settings = settings_from(given.settings, StageSettings)
     config = read_config(given.encoder)
     format = format_of(config, settings.decode, settings.embed.windows)
+    truths = Truths(Collection.open(path) for path in given.labelled)
+    answers = [answers_of(str(path), read_json(path), truths) for path in given.results]
     card = model_card(
         run=settings.run,
         entry=settings.entry,
@@ -61,7 +66,7 @@ def main() -> None:
         weights=read_json(given.weights),
         format=format,
         revision=str(config.provenance.get("git_revision", "unknown")),
-        results=[read_json(path) for path in given.results],
+        results=summary_table(rows_of(answers, {settings.entry: settings.kind})),
     )
     write_export(given.encoder, format, given.out_encoder)
     write_json(given.out_config, described(config, format))

@@ -11,6 +11,7 @@ rule export_encoder:
         weights=f"{RUN}/models/{{entry}}/weights.json",
         index=training_index,
         results=results_of_entry,
+        labelled=[f"{DATA}/{name}/index.json" for name in SETTINGS.transfer.collections],
     output:
         encoder=f"{EXPORT}/encoder.safetensors",
         config=f"{EXPORT}/config.json",
@@ -39,4 +40,4 @@ rule export_encoder:
         code=code("export_encoder"),
     shell:
         "python -m pipeline_src.stages.export_encoder --settings {params.settings:q} --encoder {input.encoder:q} --weights {input.weights:q} --index {input.index:q}"
-        " {params.part:q} --results {input.results:q} --out-encoder {output.encoder:q} --out-config {output.config:q} --out-card {output.card:q} 2> {log:q}"
+        " {params.part:q} --results {input.results:q} --labelled {input.labelled:q} --out-encoder {output.encoder:q} --out-config {output.config:q} --out-card {output.card:q} 2> {log:q}"

@@ -2,15 +2,31 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from pipeline_src.embedding.export import format_of
 from pipeline_src.report.model_card import TrainingData, model_card
 from pipeline_src.settings.clips import DecodeSettings
 from pipeline_src.settings.learning import TrainingSettings
+from pipeline_src.transfer.summaries import SUMMARY
 from tests.exported import make_config
 
-RESULT = {"collection": "actions", "split": 1, "method": "linear", "test_clips": 100, "chance": 0.1}
+NOTHING = pd.DataFrame(columns=list(SUMMARY))
+
+
+def results(**changed: Any) -> pd.DataFrame:
+    row = {
+        "collection": "actions",
+        "entry": "evolved",
+        "kind": "evolved",
+        "method": "linear",
+        "results": 2,
+        "failed": 0,
+    }
+    row |= {"seeds": 2, "splits": 1, "clips": 100, "source_videos": 40, "floor": 0.1}
+    row |= {"mean": 0.5, "sd": 0.1, "low": 0.404, "high": 0.596}
+    return pd.DataFrame([{**row, **changed}], columns=list(SUMMARY))
 
 
 def card(**changed: Any) -> str:
@@ -24,7 +40,7 @@ def card(**changed: Any) -> str:
         "weights": {"rgb.shuffle": 0.25, "flow.backward": 0.75, "rgb.speed": 0.0},
         "format": format_of(make_config(), DecodeSettings(frame_rate=8, height=32, width=32), 3),
         "revision": "abc123",
-        "results": (),
+        "results": NOTHING,
     }
     return model_card(**{**given, **changed})
 
@@ -51,14 +67,22 @@ def test_it_says_what_the_model_was_trained_on() -> None:
 
 def test_without_labels_it_says_that_nothing_was_evaluated() -> None:
     assert "Not evaluated" in card()
-    assert "Not evaluated" in card(results=[{**RESULT, "top1": None}])
+    assert "Not evaluated" in card(results=results(results=0, failed=2, mean=float("nan")))
 
 
-def test_results_have_the_interval_of_their_test_clips() -> None:
-    text = card(results=[{**RESULT, "seed": 3, "top1": 0.4}, {**RESULT, "seed": 4, "top1": 0.6}])
-    # Wilson's interval of 50 of 100, from its table.
-    assert "| actions | 1 | one layer | 50.0 | 40.4 to 59.6 | 10.0 | 100 |" in text
-    assert "Means over the seeds 3, 4" in text
+def test_results_have_the_interval_that_they_came_with() -> None:
+    text = card(results=results())
+    assert "| actions | one layer | 50.0 | 40.4 to 59.6 | 10.0 | 2 | 1 | 100 | 40 |" in text
+    assert "Intervals are of the source videos that are tested on and of the seeds." in text
+    assert "no result" not in text
+
+
+def test_what_an_interval_does_not_hold_is_told() -> None:
+    """A reader takes an interval for all that can differ."""
+    text = card(results=results(seeds=1, failed=1, low=float("nan"), high=float("nan")))
+    assert "| 50.0 | too few source videos |" in text
+    assert "how much the luck of a training adds was not measured" in text
+    assert "1 evaluation gave no result" in text
 
 
 @pytest.mark.parametrize(
