@@ -11,7 +11,9 @@ from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
 from pipeline_src.transfer.results import METHODS, collect, fewer_labels_table, kinds_of, probe_table, recall_table
-from pipeline_src.transfer.summaries import paired_table, rows_of, summary_table
+from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
+
+BY_CLIP = ("predictions", "neighbours")
 
 
 class StageSettings(Settings):
@@ -42,9 +44,9 @@ def main() -> None:
     answers: list[Answers] = []
     for path, found in _single(_read(given.folder, settings, [f"{method}.json" for method in METHODS], baselines=True)):
         answers.append(answers_of(path, found, truths))
-        # Names of all clips of all results would fill the memory.
-        main_results.append((path, {**found, "predictions": ()}))
-    rows = rows_of(answers, kinds_of(settings.lineup))
+        # What there is of every clip, of all results, would fill the memory.
+        main_results.append((path, {name: value for name, value in found.items() if name not in BY_CLIP}))
+    rows = rows_of_lineup(answers, kinds_of(settings.lineup))
     names = ["fewer_labels.json"] if settings.fewer_labels.linear else []
     names += [f"finetune_{labels}.json" for labels in settings.fewer_labels.finetune]
     tables = {

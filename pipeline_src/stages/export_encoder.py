@@ -15,7 +15,7 @@ from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
 from pipeline_src.transfer.answers import Truths, answers_of
-from pipeline_src.transfer.summaries import rows_of, summary_table
+from pipeline_src.transfer.summaries import rows_of_lineup, summary_table
 
 
 class StageSettings(Settings):
@@ -66,7 +66,7 @@ def main() -> None:
         weights=read_json(given.weights),
         format=format,
         revision=str(config.provenance.get("git_revision", "unknown")),
-        results=summary_table(rows_of(answers, {settings.entry: settings.kind})),
+        results=summary_table(rows_of_lineup(answers, {settings.entry: settings.kind})),
     )
     write_export(given.encoder, format, given.out_encoder)
     write_json(given.out_config, described(config, format))

@@ -49,7 +49,7 @@ class Row:
         return {answers.split: answers.videos for answers in self.known}
 
 
-def rows_of(found: Iterable[Answers], kinds: Mapping[str, str]) -> list[Row]:
+def rows_of_lineup(found: Iterable[Answers], kinds: Mapping[str, str]) -> list[Row]:
     """Rows by collection, then in the order of `kinds`, then by method; the random losses together come last.
 
     Args:

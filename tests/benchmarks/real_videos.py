@@ -1,38 +1,25 @@
 """A run of the demo's size on real video, over the three official splits: does the whole pipeline hold there?
 
     python -m tests.benchmarks.real_videos            one piece of at most 55 minutes; again to go on
-    python -m tests.benchmarks.real_videos --table    only the table of what is there
+    python -m tests.benchmarks.real_videos --table    only the tables of what is there
 
-Wants ../shared/data/real. Each run's report is results/small-real-1/report/index.html and so on; the table is
-real_videos.csv beside this file. tests/benchmarks/science asks, with more seeds, whether evolving pays.
+Wants ../shared/data/real. Each run's report is results/small-real-1/report/index.html and so on; beside this file are
+real_videos.csv, each row's top-1 over the splits with its interval over source videos, and real_videos_paired.csv, rows
+against each other. tests/benchmarks/science asks, with more seeds, whether evolving pays.
 """
 
 import argparse
 from pathlib import Path
 
-import pandas as pd
-from scipy import stats
-
-from tests.benchmarks.science.runs import Run, finish, runs_of_splits
+from pipeline_src.transfer.results import kinds_of
+from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
+from tests.benchmarks.science.runs import answers_of_runs, finish, runs_of_splits
 
 CONFIG = Path(__file__).with_suffix(".yaml")
-TABLE = Path(__file__).with_suffix(".csv")
-
-
-def over_splits(runs: list[Run]) -> pd.DataFrame:
-    """Top-1 of each row by each method on each split, its mean, and the 95 % t-interval over splits."""
-    found = []
-    for number, run in enumerate(runs, 1):
-        table = pd.read_csv(run.folder / "transfer" / "results.csv")
-        found.append(table.set_index(["entry", "method"])["top1"].rename(f"split{number}"))
-    table = pd.concat(found, axis=1).dropna(how="all")
-    reach = stats.t.ppf(0.975, len(runs) - 1) * table.std(axis=1) / len(runs) ** 0.5
-    mean = table.mean(axis=1)
-    return table.assign(mean=mean, low=mean - reach, high=mean + reach).reset_index()
 
 
 def main() -> None:
-    """Go on, and where all is done write the table."""
+    """Go on, and where all is done write the tables."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--minutes", type=float, default=55, help="start nothing new after this time (default: 55)")
     options.add_argument("--cores", type=int, default=2, help="of this machine (default: 2)")
@@ -41,9 +28,10 @@ def main() -> None:
     runs = runs_of_splits(CONFIG)
     if not given.table:
         finish(runs, given.minutes, given.cores)
-    table = over_splits(runs)
-    table.to_csv(TABLE, index=False, lineterminator="\n", float_format="%.4f")
-    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    rows = rows_of_lineup(answers_of_runs(runs), kinds_of(runs[0].settings.lineup))
+    for name, table in (("real_videos", summary_table(rows)), ("real_videos_paired", paired_table(rows))):
+        table.to_csv(CONFIG.with_name(f"{name}.csv"), index=False, lineterminator="\n", float_format="%.4f")
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"), "\n")
 
 
 if __name__ == "__main__":

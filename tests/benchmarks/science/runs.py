@@ -4,16 +4,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pipeline_src.files import read_json
 from pipeline_src.report.run_size import controls_of, trials_of
 from pipeline_src.settings.run import RunSettings, load_settings
 from pipeline_src.shards.index import Collection
+from pipeline_src.transfer.answers import Answers, Truths, answers_of
+from pipeline_src.transfer.results import METHODS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -75,6 +78,27 @@ def finish(runs: Sequence[Run], minutes: float, cores: int) -> None:
         left = (stop - time.monotonic()) / 60
         if left <= 0 or not go_on(run, left, cores):
             raise SystemExit("time is up; start it again to go on")
+
+
+def results_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    """File and content of every result of a run by the main methods, those of baselines too."""
+    folder = run.folder / "transfer" / run.labelled.folder.name
+    paths = [path for method in METHODS for path in sorted(folder.glob(f"split_*/*/seed_*/{method}.json"))]
+    for path in [*paths, *sorted(folder.glob("split_*/baselines.json"))]:
+        content = read_json(path)
+        for found in content.get("results", [content]):
+            yield str(path), found
+
+
+def answers_of_runs(runs: Sequence[Run]) -> list[Answers]:
+    """All results of a study against the truth; of several runs, each is one split."""
+    answers = []
+    for number, run in enumerate(runs, 1):
+        truths = Truths([run.labelled])
+        for path, result in results_of(run):
+            found = answers_of(path, result, truths)
+            answers.append(replace(found, split=number) if len(runs) > 1 else found)
+    return answers
 
 
 def steps_of(run: RunSettings) -> int:

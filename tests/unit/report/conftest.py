@@ -14,7 +14,7 @@ from pipeline_src.report.tables import PROBED, PROBED_SPEEDS
 from pipeline_src.settings.run import RunSettings, load_settings
 from pipeline_src.transfer.answers import Answers
 from pipeline_src.transfer.results import kinds_of
-from pipeline_src.transfer.summaries import paired_table, rows_of, summary_table
+from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
 
 LABELS = ("bounce", "orbit", "zoom")
 METHODS = ("kmeans", "linear", "finetune", "retrieval")
@@ -204,7 +204,7 @@ class FakeRun:
                         table.append([name, split, baseline, "baseline", 0, method, top1])
                 _json(folder / name / f"split_{split}" / "baselines.json", {"results": results})
         _csv(folder / "results.csv", table)
-        rows = rows_of([self._answers(row) for row in table[1:]], kinds_of(self.settings.lineup))
+        rows = rows_of_lineup([self._answers(row) for row in table[1:]], kinds_of(self.settings.lineup))
         summary_table(rows).to_csv(folder / "summary.csv", index=False)
         paired_table(rows).to_csv(folder / "paired.csv", index=False)
         self._protocols(folder)

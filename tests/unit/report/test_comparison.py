@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_src.report.comparison import against, compare, lineup_of, rivals, scores
 from pipeline_src.transfer.answers import Answers
-from pipeline_src.transfer.summaries import RANDOM_LOSSES, paired_table, rows_of, summary_table
+from pipeline_src.transfer.summaries import RANDOM_LOSSES, paired_table, rows_of_lineup, summary_table
 
 KINDS = {
     "evolved": "evolved",
@@ -27,7 +27,7 @@ def tables(*rows: tuple[str, int, float | None], videos: int = 50) -> tuple[pd.D
         right = None if top1 is None else np.repeat(random.argsort().argsort() < top1 * videos, 2)
         names = np.repeat([f"v{n}" for n in range(videos)], 2)
         found.append(Answers("set", 1, entry, seed, "linear", right, names, 0.2))
-    lines = rows_of(found, {name: kind for name, kind in KINDS.items() if name in {row[0] for row in rows}})
+    lines = rows_of_lineup(found, {name: kind for name, kind in KINDS.items() if name in {row[0] for row in rows}})
     return summary_table(lines), paired_table(lines)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
-from pipeline_src.transfer.summaries import PAIRED, RANDOM_LOSSES, SUMMARY, paired_table, rows_of, summary_table
+from pipeline_src.transfer.summaries import PAIRED, RANDOM_LOSSES, SUMMARY, paired_table, rows_of_lineup, summary_table
 
 KINDS = {"ours": "evolved", "r1": "random", "r2": "random", "raw pixels": "baseline"}
 TWO = {"ours": "evolved", "uniform": "uniform"}
@@ -22,7 +22,7 @@ def answers(entry, right, *, seed=0, split=1, method="linear", clips=20, floor=0
 def test_failed_seeds_are_counted_and_in_no_number() -> None:
     """A diverged seed pulled a row down in one table and not in the other."""
     found = [answers("ours", 16), answers("ours", None, seed=1), answers("uniform", 8), answers("uniform", 12, seed=1)]
-    rows = rows_of(found, TWO)
+    rows = rows_of_lineup(found, TWO)
     ours, theirs = summary_table(rows).to_dict("records")
     assert [ours[name] for name in ("results", "failed", "seeds", "mean")] == [1, 1, 1, 0.8]
     assert np.isnan(ours["sd"])
@@ -33,7 +33,7 @@ def test_failed_seeds_are_counted_and_in_no_number() -> None:
 
 
 def test_a_row_without_any_result_stays_and_is_held_against_nothing() -> None:
-    rows = rows_of([answers("ours", None, floor=0.25), answers("uniform", 8)], TWO)
+    rows = rows_of_lineup([answers("ours", None, floor=0.25), answers("uniform", 8)], TWO)
     ours = summary_table(rows).iloc[0]
     assert (ours["results"], ours["failed"], ours["clips"], ours["floor"]) == (0, 1, 0, 0.25)
     assert ours[["mean", "sd", "low", "high"]].isna().all()
@@ -42,7 +42,7 @@ def test_a_row_without_any_result_stays_and_is_held_against_nothing() -> None:
 
 def test_random_losses_together_are_a_row_that_is_not_held_against_its_own() -> None:
     found = [answers(entry, right) for entry, right in (("raw pixels", 2), ("r2", 4), ("r1", 8), ("ours", 14))]
-    rows = rows_of(found, KINDS)
+    rows = rows_of_lineup(found, KINDS)
     table = summary_table(rows)
     assert table["entry"].tolist() == [*KINDS, RANDOM_LOSSES]
     assert table.set_index("entry").loc[RANDOM_LOSSES, ["kind", "mean", "results"]].tolist() == ["random", 0.3, 2]
@@ -50,7 +50,7 @@ def test_random_losses_together_are_a_row_that_is_not_held_against_its_own() -> 
     assert ("ours", RANDOM_LOSSES) in pairs
     assert not {("r1", RANDOM_LOSSES), ("r2", RANDOM_LOSSES)} & pairs
     one = {name: kind for name, kind in KINDS.items() if name != "r2"}
-    assert RANDOM_LOSSES not in summary_table(rows_of(found[2:], one))["entry"].tolist()
+    assert RANDOM_LOSSES not in summary_table(rows_of_lineup(found[2:], one))["entry"].tolist()
 
 
 def test_splits_count_once_and_results_weigh_alike() -> None:
@@ -59,14 +59,14 @@ def test_splits_count_once_and_results_weigh_alike() -> None:
         answers("ours", right, seed=seed, split=split, clips=clips)
         for seed, split, clips, right in ((0, 1, 20, 20), (1, 1, 20, 20), (0, 2, 10, 5), (1, 2, 10, 5))
     ]
-    row = summary_table(rows_of(found, KINDS)).iloc[0]
+    row = summary_table(rows_of_lineup(found, KINDS)).iloc[0]
     assert row[["results", "seeds", "splits", "clips", "source_videos", "mean"]].tolist() == [4, 2, 2, 30, 20, 0.75]
     assert row["low"] < 0.75 < row["high"]
 
 
 def test_methods_and_collections_are_apart_and_no_results_give_columns() -> None:
     found = [answers("ours", 5, method="finetune"), answers("uniform", 5), answers("ours", 9)]
-    rows = rows_of([*found, answers("uniform", 9, method="x")], TWO)
+    rows = rows_of_lineup([*found, answers("uniform", 9, method="x")], TWO)
     assert summary_table(rows)["method"].tolist() == ["linear", "finetune", "linear", "x"]
     assert len(paired_table(rows)) == 1
     assert tuple(summary_table([]).columns) == SUMMARY
