@@ -104,6 +104,12 @@ def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, m
     few = pd.read_csv(tmp_path / "fewer_labels.csv")
     assert few[["labels", "labelled_clips"]].to_numpy().tolist() == [["1shot", 2], ["50pct", 8]]
     assert few["top1"].min() > 0.5
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert (
+        summary[["entry", "method", "mean"]].to_numpy().tolist()
+        == table[["entry", "method", "top1"]].to_numpy().tolist()
+    )
+    assert (summary["low"] <= summary["mean"]).all()
     paired = pd.read_csv(tmp_path / "paired.csv")
     assert (paired["clips"] == 8).all()
     counted = paired[(paired["entry"] == "ours") & (paired["other"] == "frame count") & (paired["method"] == "linear")]
@@ -125,3 +131,7 @@ def test_diverged_model_gives_a_marked_empty_row(collection_folder, embeddings, 
     (tmp_path / "baselines.json").write_text(json.dumps(baselines))
     gather(tmp_path, monkeypatch)
     assert pd.read_csv(tmp_path / "results.csv")["top1"].isna().all()
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert (summary["failed"] == 1).all()
+    assert summary["mean"].isna().all()
+    assert pd.read_csv(tmp_path / "paired.csv").empty
