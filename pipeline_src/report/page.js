@@ -13,16 +13,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const body = table.tBodies[0];
       const key = (row) => {
-        const text = row.cells[column].textContent.trim().replace("−", "-");
-        const number = parseFloat(text);
-        return Number.isNaN(number) ? text : number;
+        const cell = row.cells[column];
+        const text = cell.textContent.trim();
+        return cell.classList.contains("n") ? parseFloat(text.replace("−", "-")) : text;
       };
-      const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
-      // Rows without a number stay at the end, whichever the order.
+      const order = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
+      // Rows without a number, whether failed or not evaluated, stay at the end, whichever the order.
       const rows = [...body.rows].sort((one, two) => {
         const a = key(one), b = key(two);
-        const missing = Number(a === "–") - Number(b === "–");
-        return missing || (down ? -order(a, b) : order(a, b));
+        const missing = Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+        return missing || (down ? order(b, a) : order(a, b)) || 0;
       });
       body.append(...rows);
     });

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_run import Project
+from pipeline_src.settings.run import load_settings
+from tests.tiny_run import TINY, Project
 
 pytestmark = [
     pytest.mark.slow,
@@ -94,18 +97,41 @@ def test_strips_of_the_gallery_play(page: Any) -> None:
     assert set(marks) == {"✓", "✗"}
 
 
-def test_tables_sort_by_number(page: Any) -> None:
-    table = page.find_element("css selector", "#results table.sortable")
-    numbers = (
-        "return [...arguments[0].tBodies[0].rows].map(r => parseFloat(r.cells[2].textContent)).filter(n => !isNaN(n))"
-    )
-    before = page.execute_script(numbers, table)
-    head = table.find_elements("css selector", "thead button")[2]
-    page.execute_script("arguments[0].click()", head)
-    assert page.execute_script(numbers, table) == sorted(before, reverse=True)
-    page.execute_script("arguments[0].click()", head)
-    assert page.execute_script(numbers, table) == sorted(before)
-    assert table.find_elements("css selector", "thead th")[2].get_attribute("aria-sort") == "ascending"
+def rewritten(project: Project, top1: dict[str, str]) -> Path:
+    """The page of a run, written again with other k-means results of some entries."""
+    table = project.run / "transfer" / "results.csv"
+    with open(table) as file:
+        rows = list(csv.DictReader(file))
+    with open(table, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            if row["method"] == "kmeans" and row["entry"] in top1:
+                row["top1"] = top1[row["entry"]]
+            writer.writerow(row)
+    report = project.folder / "again"
+    command = [sys.executable, "-m", "pipeline_src.stages.write_report", "--page", str(report / "index.html")]
+    command += ["--figures", str(report / "figures"), "--tables", str(report / "tables")]
+    settings = json.dumps({"run": load_settings(TINY).model_dump(mode="json")})
+    subprocess.run([*command, "--settings", settings], cwd=project.folder, check=True, timeout=120)
+    return report / "index.html"
+
+
+def test_tables_sort_by_number_with_failures_last(browser: Any, edited: Project) -> None:
+    top1 = {"evolved": "0.05", "shuffle": "0.5", "scratch": "", "frame count": "1", "raw pixels": "0.1"}
+    browser.get(rewritten(edited, top1).as_uri())
+    table = browser.find_element("css selector", "#results table.sortable")
+    names = "return [...arguments[0].tBodies[0].rows].map(r => r.cells[0].firstChild.textContent)"
+    rising = ["evolved", "raw pixels", "shuffle", "frame count"]
+    assert browser.execute_script(names, table) != [*rising, "scratch"]
+    heads = table.find_elements("css selector", "thead button")
+    assert heads[1].text == "k-means"
+    for order, wanted in (("descending", rising[::-1]), ("ascending", rising)):
+        browser.execute_script("arguments[0].click()", heads[1])
+        assert browser.execute_script(names, table) == [*wanted, "scratch"]
+        assert table.find_elements("css selector", "thead th")[1].get_attribute("aria-sort") == order
+    browser.execute_script("arguments[0].click()", heads[0])
+    assert browser.execute_script(names, table) == sorted([*rising, "scratch"], reverse=True)
 
 
 def test_the_explorer_shows_each_individual_s_weights(page: Any, finished: Project) -> None:
