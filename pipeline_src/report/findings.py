@@ -19,10 +19,11 @@ from pipeline_src.report.comparison import (
     scores,
 )
 from pipeline_src.report.gather import RunFacts
-from pipeline_src.report.phrases import listed, number, percent, points, several
+from pipeline_src.report.phrases import listed, number, percent, points, several, whole
 from pipeline_src.transfer.baselines import FRAME_COUNT
 from pipeline_src.transfer.intervals import FEWEST_VIDEOS
 
+NAMED_CLASSES = 10
 Tone = Literal["good", "bad", "plain"]
 
 
@@ -55,10 +56,10 @@ class CollectionFindings:
 
 def transfer_findings(facts: RunFacts) -> list[CollectionFindings]:
     """Findings for every collection in the results."""
-    summary, paired = facts.protocols.summary, facts.protocols.paired
+    tables = facts.protocols.summary, facts.protocols.paired, facts.results
     return [
-        _collection(name, summary[summary["collection"] == name], paired[paired["collection"] == name])
-        for name in dict.fromkeys(summary["collection"])
+        _collection(name, *(table[table["collection"] == name] for table in tables))
+        for name in dict.fromkeys(facts.protocols.summary["collection"])
     ]
 
 
@@ -133,18 +134,18 @@ def _overlaps(facts: RunFacts) -> list[Finding]:
     return found
 
 
-def _collection(name: str, summary: pd.DataFrame, paired: pd.DataFrame) -> CollectionFindings:
+def _collection(name: str, summary: pd.DataFrame, paired: pd.DataFrame, results: pd.DataFrame) -> CollectionFindings:
     lineup = lineup_of(summary, name)
     evolved = entries_of(summary, "evolved")
     if not evolved:
         text = f"On {name}, the lineup has no entry of kind evolved, so there is nothing to compare."
-        return CollectionFindings(name, Finding(text, "bad"), [], _chance(lineup) + _baselines(lineup))
+        return CollectionFindings(name, Finding(text, "bad"), [], _known(lineup, results))
     ours = evolved[0]
     others = rivals(summary, ours)
     compared = {rival.label: compare(summary, paired, ours, rival) for rival in others}
     random = next((compared[rival.label] for rival in others if rival.random), [])
     sentences = _against([r for r in others if not r.random], compared)
-    sentences += _chance(lineup) + _failed(lineup) + _baselines(lineup)
+    sentences += _known(lineup, results)
     table = []
     for rival in others:
         by_method = {item.method: item for item in compared[rival.label]}
@@ -256,6 +257,27 @@ def _failed(lineup: pd.DataFrame) -> list[Finding]:
     count, names = int(broken["failed"].sum()), listed(list(dict.fromkeys(broken["entry"])))
     left_out = "is in no mean and no comparison" if count == 1 else "are in no mean and no comparison"
     return [Finding(f"{several(count, 'evaluation')} gave no result and {left_out}: {names}.", "bad")]
+
+
+def _known(lineup: pd.DataFrame, results: pd.DataFrame) -> list[Finding]:
+    """What limits every row of a collection, evolved or not."""
+    return _chance(lineup) + _failed(lineup) + _unseen(results) + _baselines(lineup)
+
+
+def _unseen(results: pd.DataFrame) -> list[Finding]:
+    """Test clips whose class no training clip has, by split."""
+    found = []
+    for split, rows in results[results["unseen_clips"] > 0].groupby("split"):
+        clips, of, names = rows.iloc[0][["unseen_clips", "test_clips", "unseen_classes"]]
+        shown = [*names[:NAMED_CLASSES], *([f"{len(names) - NAMED_CLASSES} more"] if names[NAMED_CLASSES:] else [])]
+        found.append(
+            Finding(
+                f"Split {split:.0f}: {whole(clips)} of {several(of, 'test clip')} belong to classes without a training"
+                f" clip ({listed(shown)}) and count as wrong, so that no top-1 can exceed {percent(1 - clips / of)}.",
+                "bad",
+            )
+        )
+    return found
 
 
 def _baselines(lineup: pd.DataFrame) -> list[Finding]:

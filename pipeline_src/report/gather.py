@@ -15,7 +15,7 @@ from pipeline_src.report.protocols import Protocols, read_protocols
 from pipeline_src.settings.run import RunSettings
 from pipeline_src.shards.index import failed_clips, read_statuses, read_table
 
-DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority"]
+DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority", "unseen_clips"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class RunFacts:
         controls: the content of a fitness.json by control.
         scales: median_gradient_norm and scale by term.
         models: in the order of the lineup, then of the seeds.
-        results: results.csv, with train_clips, test_clips, classes, chance, majority (NaN = unknown), status, reason.
+        results: results.csv, with train_clips, test_clips, classes, chance, majority, unseen_clips (NaN = unknown),
+            status, reason, and unseen_classes, a tuple of the names of classes that only test clips have.
         protocols: what was found beside the results.
         overlap: the content of overlap.json.
         collections: the pool, then the labelled ones.
@@ -217,6 +218,7 @@ def _results(folder: Path) -> pd.DataFrame:
         table[name] = pd.to_numeric(pd.Series([content.get(name) for content in found], dtype=object), errors="coerce")
     for name in ("status", "reason"):
         table[name] = [str(content.get(name, "")) for content in found]
+    table["unseen_classes"] = [tuple(map(str, content.get("unseen_classes", ()))) for content in found]
     for name in ("split", "seed", "top1"):
         table[name] = pd.to_numeric(table[name], errors="coerce")
     return table

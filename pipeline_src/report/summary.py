@@ -95,6 +95,8 @@ def _clips(facts: RunFacts, found: ClipSet) -> str:
         if len(known):
             first = known.iloc[0]
             text += f", {whole(first['classes'])} classes, {whole(first['test_clips'])} test clips in the first"
+            if first["unseen_clips"] > 0:
+                text += f", {whole(first['unseen_clips'])} of them of classes without training clips"
     return f"{text}. {found.note}." if found.note else f"{text}."
 
 

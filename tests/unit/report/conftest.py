@@ -69,7 +69,8 @@ class FakeRun:
     """Writes a run below a folder.
 
     Attributes that tests change before `write`: settings; top1 (entry, seed, method) -> fraction or None;
-    kl (generation, individual) -> divergence or None for a collapsed one; control_kl by control (None = refused).
+    kl (generation, individual) -> divergence or None for a collapsed one; control_kl by control (None = refused);
+    unseen by split: test clips of classes that training lacks, and these classes.
     """
 
     def __init__(self, folder: Path, **changes: Any) -> None:
@@ -85,6 +86,7 @@ class FakeRun:
         }
         self.baseline = {"frame count": 0.12, "raw pixels": 0.25}
         self.test_clips = 80
+        self.unseen: dict[int, tuple[int, list[str]]] = {}
         self.failed: dict[str, list[tuple[str, str, str]]] = {}
         self.data = folder / "data"
         self.run = folder / "results" / self.settings.run
@@ -179,6 +181,8 @@ class FakeRun:
             for split in range(1, self.settings.collections[name].split_count + 1):
                 base = {"collection": name, "split": split, "train_clips": 150, "test_clips": self.test_clips}
                 base |= {"classes": 8, "chance": 0.125, "majority": 0.15, "status": "ok", "reason": ""}
+                clips, classes = self.unseen.get(split, (0, []))
+                base |= {"unseen_clips": clips, "unseen_classes": classes}
                 for entry in self.settings.lineup:
                     for method in METHODS:
                         for seed in self.settings.seeds:

@@ -9,6 +9,7 @@ from pipeline_src.report.findings import limits, transfer_findings
 from pipeline_src.report.gather import gather
 from pipeline_src.report.search_figures import fitness_curve
 from pipeline_src.report.search_findings import fitness_findings, search_findings
+from pipeline_src.report.summary import facts_list
 
 Make = Callable[..., Any]
 FEW = {"loss": {"terms": ["rgb.shuffle", "rgb>flow.translate", "distill.flow.layer1"]}}
@@ -93,6 +94,23 @@ def test_results_at_chance_and_clip_length_are_pointed_out(fake_run: Make) -> No
     assert "Within the interval of chance" in texts
     assert "scratch" in texts
     assert "number of frames of a clip alone is above chance (k-means 50.0 % and 1-layer 50.0 %)" in texts
+
+
+def test_classes_that_training_lacks_are_pointed_out(fake_run: Make) -> None:
+    """A low top-1 would be held against the networks, though the split's lists are at fault."""
+    run = fake_run(**FEW)
+    sentences = transfer_findings(gather(run.write()))[0].sentences
+    assert not [f for f in sentences if "without a training clip" in f.text]
+    run.unseen = {1: (20, [f"class {n}" for n in range(12)])}
+    facts = gather(run.write())
+    (found,) = [f for f in transfer_findings(facts)[0].sentences if "without a training clip" in f.text]
+    assert found.tone == "bad"
+    assert found.text.startswith(
+        "Split 1: 20 of 80 test clips belong to classes without a training clip (class 0, class 1"
+    )
+    assert "class 9 and 2 more)" in found.text
+    assert found.text.endswith("no top-1 can exceed 75.0 %.")
+    assert "20 of them of classes without training clips" in dict(facts_list(facts))["Clips: motions"]
 
 
 def test_a_single_seed_is_a_limit(fake_run: Make) -> None:
