@@ -12,11 +12,11 @@ _NAMES = (
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 
-def list_videos(folder: str | os.PathLike[str]) -> list[str]:
+def list_videos(folder: str | os.PathLike[str], *, any_name: bool = False) -> list[str]:
     """Videos in a folder and its subfolders, as sorted paths relative to it with "/" between their parts.
 
     Only regular files with a suffix of SUFFIXES count. Left out: hidden files and folders, links to folders,
-    links to files outside the folder, and names that are not UTF-8.
+    links to files outside the folder, and names that are not UTF-8, unless any_name.
 
     Raises:
         OSError: the folder or a subfolder cannot be read.
@@ -29,7 +29,7 @@ def list_videos(folder: str | os.PathLike[str]) -> list[str]:
             path = os.path.join(here, name)
             if name.startswith(".") or os.path.splitext(name)[1].lower() not in SUFFIXES:
                 continue
-            if is_within(path, base) and _is_utf8(path):
+            if is_within(path, base) and (any_name or is_utf8(path)):
                 found.append(os.path.relpath(path, base).replace(os.sep, "/"))
     return sorted(found)
 
@@ -58,7 +58,8 @@ def is_within(path: str, base: str) -> bool:
         return False
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Whether a path can be written to a table: Linux lets a name be any bytes."""
     try:
         path.encode()
     except UnicodeEncodeError:

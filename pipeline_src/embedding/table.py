@@ -6,6 +6,7 @@ a row of the array `embedding`, NaN where there is none.
 """
 
 import csv
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipeline_src.clips.rows import Status
+from pipeline_src.clips.rows import Status, short_reason
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
 
@@ -103,27 +104,24 @@ def write_table(path: Path, rows: Sequence[ClipEmbedding], encoder: str, embeddi
 
 
 def read_table(path: Path) -> Table:
-    """Read a table.
+    """Read a table, which may be anyone's; an ok row whose embedding is not finite becomes a failed one.
 
     Raises:
-        UserError: no such table, one of several encoders, or one without an embedding.
+        UserError: no such table, a damaged one, one of several encoders, or one without an embedding.
     """
     check_table_name(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; python -m pipeline_src.stages.embed_videos makes one")
     try:
         columns = _READERS[path.suffix](path)
-        vectors = [np.asarray(vector, np.float32).ravel() for vector in columns["embedding"]]
-        vectors = [vector[:0] if np.isnan(vector).any() else vector for vector in vectors]
-        plain = zip(*(columns[name] for name in PLAIN), vectors, strict=True)
-        rows = [
-            ClipEmbedding(str(place), float(start), float(length), cast(Status, str(status)), str(reason), vector)
-            for place, start, length, status, reason, vector in plain
-        ]
+        plain = zip(*(columns[name] for name in PLAIN), columns["embedding"], strict=True)
+        rows = [_row(*values) for values in plain]
         encoders = sorted({str(name) for name in columns["encoder"]})
         sizes = {len(row.embedding) for row in rows} - {0}
-    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
-        raise UserError(f"{path}: not a table of embed_videos: {str(error)[:120]}; make it again") from error
+    except Exception as error:
+        # Three libraries read what may be anyone's file: whatever they raise, it is no table.
+        what = short_reason(str(error), str(path)) or type(error).__name__
+        raise UserError(f"{path}: not a table of embed_videos: {what}; make it again") from error
     if len(encoders) != 1 or len(sizes) != 1:
         what = f"embeddings of {len(encoders)} encoders and {len(sizes)} sizes"
         raise UserError(f"{path}: {what} - allowed: those of one encoder, and at least one")
@@ -144,6 +142,16 @@ def nearest(query: np.ndarray, vectors: np.ndarray, top: int) -> list[tuple[int,
     return [(int(row), float(similar[row])) for row in order[:top] if not np.isnan(similar[row])]
 
 
+def _row(path: Any, start_s: Any, duration_s: Any, status: Any, reason: Any, embedding: Any) -> ClipEmbedding:
+    """A row of any of the readers; an embedding that is not finite is none."""
+    vector = np.asarray(embedding, np.float32).ravel()
+    if not np.isfinite(vector).all():
+        vector = vector[:0]
+    if status == "ok" and not len(vector):
+        status, reason = "other", "its embedding is not finite"
+    return ClipEmbedding(str(path), float(start_s), float(duration_s), cast(Status, str(status)), str(reason), vector)
+
+
 def _vectors(rows: Sequence[ClipEmbedding], size: int) -> np.ndarray:
     missing = np.full(size, np.nan, np.float32)
     return np.array([row.embedding if len(row.embedding) else missing for row in rows], np.float32).reshape(-1, size)
@@ -161,6 +169,9 @@ def _read_parquet(path: Path) -> dict[str, Any]:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as packed:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in packed.infolist()):
+            raise ValueError("it is compressed, and could unpack to anything")
     # Never with pickle: the file may be anyone's.
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in (*PLAIN, "encoder", "embedding")}
@@ -169,6 +180,9 @@ def _read_npz(path: Path) -> dict[str, Any]:
 def _read_csv(path: Path) -> dict[str, Any]:
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has more or fewer values than the first line")
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in (*PLAIN, "encoder")}
     return {**columns, "embedding": [[float(part) for part in row["embedding"].split()] for row in rows]}
 

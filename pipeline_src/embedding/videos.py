@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline_src.clips.folder import list_videos
+from pipeline_src.clips.folder import is_utf8, list_videos
 from pipeline_src.clips.isolated import IsolatedError, TimedOutError, isolated
 from pipeline_src.embedding.clip_format import ClipFormat
 from pipeline_src.embedding.exported import ClipEncoder
@@ -36,7 +36,7 @@ def find_videos(places: Iterable[str | os.PathLike[str]]) -> list[str]:
                 raise UserError(f"{path}: no such file or folder")
             found.append(str(path))
             continue
-        inside = list_videos(path)
+        inside = list_videos(path, any_name=True)
         if not inside:
             raise UserError(f"{path}: no video file in it - allowed: a folder with videos, or files")
         found += [str(path / name) for name in inside]
@@ -54,7 +54,7 @@ def embed_videos(
     """Embed videos, in order, as the pipeline does: the mean over windows spread evenly over each clip.
 
     Processes decode while the network works, and a batch holds windows of several videos. A video that cannot be
-    decoded, or whose decoder crashes or hangs, costs only itself.
+    decoded or named in a table, whose decoder crashes or hangs, or whose embedding is not finite, costs only itself.
 
     Args:
         paths: local files.
@@ -86,7 +86,10 @@ def _embedded(
         vectors = iter(torch.cat(parts).unflatten(0, (len(windows), -1)).numpy().mean(1))
     for clip, one in zip(clips, batch, strict=True):
         vector = next(vectors) if one.status == "ok" else np.zeros(0, np.float32)
-        yield ClipEmbedding(clip.path, clip.start_s, one.duration_s, one.status, one.reason, vector)
+        if not np.isfinite(vector).all():
+            one, vector = failed("other", "its embedding is not finite"), vector[:0]
+        path = clip.path.encode(errors="backslashreplace").decode()
+        yield ClipEmbedding(path, clip.start_s, one.duration_s, one.status, one.reason, vector)
 
 
 def _read_all(
@@ -94,8 +97,9 @@ def _read_all(
 ) -> Iterator[tuple[Clip, ClipWindows]]:
     """Windows of all clips, in order, read by processes that run a few clips ahead."""
     workers = workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 16)
-    # Videos that have brought down their process, and how: their other clips are not tried.
-    broken: dict[str, ClipWindows] = {}
+    # Videos whose clips are not tried, and why: they have no name for the table, or have brought down their process.
+    unnamed = failed("refused", "its path is not UTF-8 - rename it")
+    broken = {path: unnamed for path in paths if not is_utf8(path)}
     read = partial(read_windows, format=format)
     limits = {"timeout_s": format.timeout_s, "memory_bytes": MEMORY_BYTES}
     # The processes end first, so that no thread waits for them where the caller stops in the middle.
@@ -134,6 +138,6 @@ def _clips(paths: list[str], format: ClipFormat, clip_duration_s: float | None) 
     with isolated(work, 1, timeout_s=format.timeout_s, memory_bytes=MEMORY_BYTES) as call:
         for path in paths:
             try:
-                yield from call(path)
+                yield from call(path) if is_utf8(path) else (Clip(path, 0.0, clip_duration_s),)
             except IsolatedError:
                 yield Clip(path, 0.0, clip_duration_s)

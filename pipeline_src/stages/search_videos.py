@@ -41,7 +41,9 @@ def main() -> None:
     print(f"{'row':>7} {'similarity':>10} {'start_s':>9}  path")
     for number, similarity in found:
         clip = table.rows[number]
-        print(f"{number:>7} {similarity:>10.4f} {clip.start_s:>9.2f}  {clip.path}")
+        # The table may be anyone's.
+        path = "".join(character if character.isprintable() else "?" for character in clip.path)
+        print(f"{number:>7} {similarity:>10.4f} {clip.start_s:>9.2f}  {path}")
 
 
 def _embedded(video: Path, folder: Path | None, table: "Table", where: Path) -> "np.ndarray":

@@ -1,5 +1,7 @@
 """Videos to vectors with an exported encoder: the pipeline's own vectors, and no file that stops the others."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from pipeline_src.clips.rows import ClipRow, StatusRow, plan_text, write_status
 from pipeline_src.embedding import videos
 from pipeline_src.embedding.embed import embed_clips
 from pipeline_src.embedding.exported import load_exported
+from pipeline_src.embedding.table import read_table, write_table
 from pipeline_src.embedding.videos import embed_videos, find_videos
 from pipeline_src.embedding.windows import Clip, cut, failed, read_windows
 from pipeline_src.errors import UserError
@@ -134,6 +137,33 @@ def test_a_crash_or_a_hang_costs_one_video(tmp_path: Path, folder: Path, monkeyp
     assert "crashed" in rows[2].reason
     # What has brought a process down is not tried again.
     assert [Path(path).name for path in calls] == ["a.mp4", "b.mkv", "c.mp4", "d.mp4"]
+
+
+@pytest.mark.parametrize("duration", [None, 1.0])
+def test_a_name_that_is_no_text_costs_one_video(tmp_path: Path, folder: Path, duration: float | None) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(folder / "b.mkv", tmp_path / "videos" / "b.mkv")
+    shutil.copy(folder / "b.mkv", os.fsencode(tmp_path / "videos") + b"/caf\xe9.mkv")
+    encoder = load_exported(make_export(tmp_path))
+    rows = list(embed_videos(find_videos([tmp_path / "videos"]), encoder, clip_duration_s=duration, workers=1))
+    for suffix in (".csv", ".npz", ".parquet"):
+        write_table(tmp_path / f"t{suffix}", rows, encoder.name, 32)
+        found = read_table(tmp_path / f"t{suffix}").rows
+        assert [(Path(row.path).name, row.status) for row in found][-1] == ("caf\\udce9.mkv", "refused")
+        assert [row.status for row in found[:-1]] == ["ok"] * len(rows[:-1])
+    assert rows[-1].reason == "its path is not UTF-8 - rename it"
+
+
+def test_an_embedding_that_is_not_finite_is_a_failed_row(tmp_path: Path, folder: Path) -> None:
+    encoder = load_exported(make_export(tmp_path))
+    # As of overflowing weights: one window of the first clip.
+    encoder.register_forward_hook(lambda *call: call[-1].index_fill(0, torch.tensor([1]), float("inf")))
+    rows = list(embed_videos([folder / "a.mp4", folder / "b.mkv"], encoder, workers=1))
+    assert [(row.status, row.duration_s > 0, len(row.embedding)) for row in rows] == [
+        ("other", False, 0),
+        ("ok", True, 32),
+    ]
+    assert rows[0].reason == "its embedding is not finite"
 
 
 def test_a_decoder_that_hangs_is_stopped(tmp_path: Path, folder: Path) -> None:

@@ -54,15 +54,80 @@ def test_the_nearest_are_those_of_the_largest_cosine() -> None:
     np.testing.assert_allclose([value for _, value in found], [1, np.sqrt(0.5), 0, 0])
 
 
-@pytest.mark.parametrize(("name", "content"), [("t.csv", b"a,b\n1,2\n"), ("t.npz", b"PK"), ("t.parquet", b"PAR1")])
+HEAD = "path,start_s,duration_s,status,reason,encoder,embedding\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b"a,b\n1,2\n"),
+        ("t.csv", f"{HEAD}a.mp4,0\n".encode()),
+        ("t.csv", f"{HEAD}a.mp4,0,1,ok,,net,1 x\n".encode()),
+        ("t.csv", f"{HEAD}a.mp4,0,1,ok,,net,1 2,3\n".encode()),
+        ("t.csv", b"\xff\xfe" * 9),
+        ("t.csv", HEAD.encode() + b"\0," * 9),
+        ("t.npz", b"PK"),
+        ("t.npz", b""),
+        ("t.parquet", b"PAR1"),
+        ("t.parquet", b""),
+    ],
+)
 def test_files_that_are_no_tables_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match="not a table of embed_videos"):
+    with pytest.raises(UserError, match="not a table of embed_videos") as raised:
         read_table(tmp_path / name)
+    assert "\n" not in str(raised.value)
     with pytest.raises(UserError, match="no such file"):
         read_table(tmp_path / f"x{name}")
     with pytest.raises(UserError, match="allowed: a name that ends with"):
         read_table(tmp_path / "t.txt")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz", ".csv"])
+def test_damaged_tables_are_one_line(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    write_table(path, ROWS, "net", 3)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    told = []
+    for keep in random.integers(0, len(whole), 40):
+        flipped = bytearray(whole)
+        flipped[keep] ^= 1 << int(random.integers(8))
+        for content in (whole[:keep], bytes(flipped)):
+            path.write_bytes(content)
+            try:
+                read_table(path)
+            except UserError as error:
+                told.append(str(error))
+    assert len(told) > 20
+    assert [text for text in told if not text.startswith(str(path)) or "\n" in text] == []
+
+
+def test_an_npz_that_unpacks_to_more_than_the_file_is_refused(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.npz", ROWS, "net", 3)
+    with np.load(tmp_path / "t.npz") as file:
+        np.savez_compressed(tmp_path / "t.npz", **file)
+    with pytest.raises(UserError, match="compressed"):
+        read_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz", ".csv"])
+def test_an_embedding_of_another_programs_table_that_is_not_finite_is_none(tmp_path: Path, suffix: str) -> None:
+    rows = [*ROWS, ClipEmbedding("d.mp4", 0.0, 1.0, "ok", "", np.array([1, np.inf, 0], np.float32))]
+    write_table(tmp_path / f"t{suffix}", rows, "net", 3)
+    table = read_table(tmp_path / f"t{suffix}")
+    assert (table.rows[3].status, table.rows[3].embedding.shape) == ("other", (0,))
+    assert table.rows[3].reason == "its embedding is not finite"
+    assert [row for row, _ in nearest(np.array([1.0, 0, 0]), table.vectors, 9)] == [0, 2]
+
+
+def test_names_in_a_foreign_table_do_nothing_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*ROWS, ClipEmbedding("\x1b[2J\udce9.mp4", 0.0, 1.0, "ok", "", np.ones(3, np.float32))]
+    write_table(tmp_path / "t.npz", rows, "net", 3)
+    call(monkeypatch, search_videos, 0, "--embeddings", tmp_path / "t.npz")
+    assert capsys.readouterr().out.splitlines()[1].endswith("  ?[2J?.mp4")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, stage: object, *arguments: object) -> None:
