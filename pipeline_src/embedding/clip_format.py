@@ -23,6 +23,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "max_streams": (1, 2**31 - 1),
     "timeout_s": (0.001, 1e9),
 }
+# Of all windows of a clip together, which are held at once.
+MOST_PIXELS = 2**28
 CHOICES = {
     "architecture": ("small_r3d", "r3d_18", "r2plus1d_18", "r3d_50", "r2plus1d_50"),
     "fit": ("crop", "stretch"),
@@ -102,7 +104,11 @@ def read_format(text: str, where: str) -> ClipFormat:
         _check(name, value, where)
     if found["crop"] > min(found["height"], found["width"]):
         raise UserError(f"{where}: crop {found['crop']} - allowed: at most height and width")
-    return ClipFormat(**{**found, "mean": tuple(found["mean"]), "std": tuple(found["std"])})
+    format = ClipFormat(**{**found, "mean": tuple(found["mean"]), "std": tuple(found["std"])})
+    if format.windows * format.frames * format.crop**2 > MOST_PIXELS:
+        what = f"{format.windows} windows of {format.frames}x{format.crop}x{format.crop} pixels"
+        raise UserError(f"{where}: {what} - allowed: at most {MOST_PIXELS} pixels together")
+    return format
 
 
 def _check(name: str, value: Any, where: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pipeline_src.embedding.clip_format import ClipFormat, read_format
 from pipeline_src.errors import UserError
 from pipeline_src.networks.encoder import Encoder
-from pipeline_src.networks.encoder_tensors import read_tensors
+from pipeline_src.networks.encoder_tensors import embedding_size, read_tensors
 
 FILE = "encoder.safetensors"
 # Where the file's metadata keep the configuration.
@@ -79,12 +79,10 @@ def load_exported(folder: str | os.PathLike[str], entry: str = "evolved") -> Cli
     encoder = read_tensors(path, format.architecture, format.network_width)
     with open(path, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()[:12]
-    made = ClipEncoder(encoder, format, digest).eval()
-    with torch.inference_mode():
-        size = made(torch.zeros(1, 3, format.frames, format.crop, format.crop)).shape[1]
+    size = embedding_size(encoder)
     if size != format.embedding_size:
         raise UserError(f"{path}: embedding_size {format.embedding_size} - its network gives {size}; export it again")
-    return made
+    return ClipEncoder(encoder, format, digest).eval()
 
 
 def find_export(folder: Path, entry: str = "evolved") -> Path:

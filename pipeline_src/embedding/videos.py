@@ -12,7 +12,7 @@ import torch
 
 from pipeline_src.clips.folder import is_utf8, list_videos
 from pipeline_src.clips.isolated import IsolatedError, TimedOutError, isolated
-from pipeline_src.embedding.clip_format import ClipFormat
+from pipeline_src.embedding.clip_format import MOST_PIXELS, ClipFormat
 from pipeline_src.embedding.exported import ClipEncoder
 from pipeline_src.embedding.table import ClipEmbedding
 from pipeline_src.embedding.windows import Clip, ClipWindows, cut, failed, read_windows
@@ -60,9 +60,10 @@ def embed_videos(
         paths: local files.
         encoder: from load_exported, on any device.
         clip_duration_s: length of a clip in seconds, at least a frame; None embeds each video as one.
-        batch_size: windows per forward pass.
+        batch_size: windows per forward pass; fewer where they are so large that memory may run out.
         workers: processes that decode; None for as many as there are cores, at most 16.
     """
+    batch_size = min(batch_size, max(1, MOST_PIXELS // (encoder.format.frames * encoder.format.crop**2)))
     batch: list[ClipWindows] = []
     clips: list[Clip] = []
     for clip, read in _read_all([os.fspath(path) for path in paths], encoder.format, clip_duration_s, workers):

@@ -13,6 +13,7 @@ from torch import Tensor
 from pipeline_src.errors import UserError
 from pipeline_src.networks.encoder import Encoder, build_encoder
 from pipeline_src.networks.encoder_file import EncoderConfig, load_encoder
+from pipeline_src.networks.encoder_tensors import embedding_size
 from pipeline_src.settings.learning import NetworkSettings, WindowSettings
 from pipeline_src.settings.transfer import WEIGHT_FILES
 
@@ -64,12 +65,6 @@ def import_encoder(
         provenance={"weights": weights},
     )
     return encoder.eval(), config
-
-
-def embedding_size(encoder: Encoder) -> int:
-    """Channels of an RGB encoder's last layer."""
-    with torch.inference_mode():
-        return int(encoder.eval()(torch.zeros(1, 3, 8, 32, 32))[3].shape[1])
 
 
 def _of_torchvision(network: str, name: str, weights: str) -> Mapping[str, Tensor]:

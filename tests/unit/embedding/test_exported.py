@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,35 @@ def test_tensors_of_other_shapes_are_refused(tmp_path: Path) -> None:
         ("std", [0, 1, 1]),
         ("embedding_size", 31),
         ("height", "32"),
+        ("architecture", []),
     ],
 )
 def test_impossible_values_are_told_by_name(tmp_path: Path, name: str, value: object) -> None:
     with pytest.raises(UserError, match=f"encoder.safetensors: .*{name}"):
         load_exported(rewrite(make_export(tmp_path), lambda tensors, format: format.update({name: value})))
+
+
+def test_a_configuration_that_asks_for_more_than_a_machine_has_is_refused_at_once(tmp_path: Path) -> None:
+    """Each value is within its own range."""
+    huge = {"height": 1024, "width": 1024, "crop": 1024, "frames": 256}
+    for change, told in (
+        ({**huge, "windows": 2}, "2 windows of 256x1024x1024 pixels - allowed: at most 268435456"),
+        ({**huge, "frames": 64, "windows": 100}, "windows of"),
+        ({"network_width": 256}, "has shape"),
+    ):
+        folder = rewrite(make_export(tmp_path), lambda tensors, format, change=change: format.update(change))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(UserError, match=told):
+            load_exported(folder)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_large_window_costs_nothing_before_its_use(tmp_path: Path) -> None:
+    large = {"height": 1024, "width": 1024, "crop": 1024, "frames": 256, "windows": 1}
+    folder = rewrite(make_export(tmp_path), lambda tensors, format: format.update(large))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert load_exported(folder).format.frames == 256
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_missing_and_unknown_values_are_told(tmp_path: Path) -> None:
