@@ -34,17 +34,17 @@ def import_encoder(
 
     Args:
         weights: `r3d_18/KINETICS400_V1`, a name of torchvision's weights; or a file: encoder.safetensors of this
-            project, which brings its own window and frames, or a state dict of a torchvision network.
+            project, which brings its own window, or a state dict of a torchvision network.
         network: the architecture that a state dict is for; None otherwise.
         window: of embeddings, where the weights bring none.
         frames: rate, height and width of the collections' frames.
 
     Raises:
-        UserError: weights that cannot be read, downloaded or understood. A foreign file is never unpickled to more
-            than tensors.
+        UserError: weights that cannot be read, downloaded or understood, or were trained with other frames. A foreign
+            file is never unpickled to more than tensors.
     """
     if is_file(weights) and network is None:
-        return load_encoder(weights)
+        return _of_a_run(weights, frames)
     if network is None:
         network, _, name = weights.partition("/")
         state = _of_torchvision(network, name, weights)
@@ -65,6 +65,18 @@ def import_encoder(
         provenance={"weights": weights},
     )
     return encoder.eval(), config
+
+
+def _of_a_run(weights: str, frames: tuple[float, int, int]) -> tuple[Encoder, EncoderConfig]:
+    encoder, config = load_encoder(weights)
+    trained = (config.frame_rate, config.height, config.width)
+    if trained != frames:
+        theirs, ours = ("{:g} frames per second of {}x{} pixels".format(*found) for found in (trained, frames))
+        raise UserError(
+            f"weights: {weights!r} was trained with {theirs} - allowed: with this run's {ours}; change decode, or take"
+            " an encoder of a run like this"
+        )
+    return encoder, config
 
 
 def _of_torchvision(network: str, name: str, weights: str) -> Mapping[str, Tensor]:

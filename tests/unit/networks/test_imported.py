@@ -83,13 +83,28 @@ def test_weights_that_cannot_be_downloaded_are_told_with_a_way_out(monkeypatch: 
         import_encoder("r3d_18/KINETICS400_V1", None, WINDOW, FRAMES)
 
 
-def test_an_encoder_of_another_run_brings_its_own_frames(tmp_path: Path) -> None:
+def test_an_encoder_of_another_run_brings_its_own_window(tmp_path: Path) -> None:
+    path, config = other_run(tmp_path)
+    assert import_encoder(path, None, WINDOW, (5.0, 20, 24))[1] == config
+
+
+@pytest.mark.parametrize("frames", [(8.0, 20, 24), (5.0, 24, 24), (5.0, 20, 20)])
+def test_a_model_trained_with_other_frames_is_refused_by_name(tmp_path: Path, frames: tuple[float, int, int]) -> None:
+    """Its row would be low for what it was shown, not for what it has learned."""
+    path, _ = other_run(tmp_path)
+    rate, height, width = frames
+    theirs, ours = "5 frames per second of 20x24 pixels", f"{rate:g} frames per second of {height}x{width} pixels"
+    with pytest.raises(UserError, match=rf"^weights: '.*' was trained with {theirs} - allowed: .*{ours}; "):
+        import_encoder(path, None, WINDOW, frames)
+
+
+def other_run(folder: Path) -> tuple[str, EncoderConfig]:
     config = EncoderConfig(
         network=NetworkSettings(video="small_r3d", width=4), window=WindowSettings(frames=6, crop=16), frame_rate=5.0,
-        height=20, width=20, mean=(1, 2, 3), std=(4, 5, 6), embedding_size=32,
+        height=20, width=24, mean=(1, 2, 3), std=(4, 5, 6), embedding_size=32,
     )  # fmt: skip
-    save_encoder(tmp_path / "encoder.safetensors", build_encoder("rgb", "small_r3d", 4), config)
-    assert import_encoder(str(tmp_path / "encoder.safetensors"), None, WINDOW, FRAMES)[1] == config
+    save_encoder(folder / "encoder.safetensors", build_encoder("rgb", "small_r3d", 4), config)
+    return str(folder / "encoder.safetensors"), config
 
 
 class Harmful:
