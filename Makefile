@@ -41,7 +41,7 @@ learn: $(READY)
 docs: demo
 	$(BIN)/python -m pipeline_src.stages.document_settings --readme config/README.md --schema workflow/schemas/config.schema.json
 	mkdir -p docs
-	cp results/demo/report/figures/results_motions_finetune.svg results/demo/report/figures/weights_over_generations.svg docs/
+	cp results/demo/report/figures/results/results_motions_finetune.svg results/demo/report/figures/map/weights_over_generations.svg docs/
 
 # New pins. CUDA's libraries are left to torch, which names their exact versions, so that a CPU build stays small.
 lock: $(READY)

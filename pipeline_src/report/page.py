@@ -4,14 +4,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline_src.report import paper, phrases, tables
+from pipeline_src.report import captions, paper, phrases, tables
 from pipeline_src.report.benchmarks import cost_per_stage, total_cost
 from pipeline_src.report.comparison import METHOD_NAMES, METHODS, lineup_of
 from pipeline_src.report.drawing import Panel
@@ -66,12 +66,13 @@ class Figures:
     losses: list[Panel]
     relative: list[Panel]
 
-    def all(self) -> list[Panel]:
-        """Every panel."""
-        by_collection = (self.results, self.protocols, self.pool, self.confusion, self.agreement)
-        named = [panel for group in by_collection for panels in group.values() for panel in panels]
-        rest = (self.fitness, self.tasks, self.map, self.distillation, self.final, self.losses, self.relative)
-        return [*named, *(panel for panels in rest for panel in panels)]
+    def groups(self) -> dict[str, list[Panel]]:
+        """Every panel, by the group that `captions.FIGURES` describes."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: panels if isinstance(panels, list) else [panel for own in panels.values() for panel in own]
+            for name, panels in found.items()
+        }
 
 
 def draw_figures(facts: RunFacts) -> Figures:
@@ -160,6 +161,7 @@ def _context(facts: RunFacts, figures: Figures) -> dict[str, Any]:
         "fitness_rows": tables.fitness_table(facts),
         "failed_individuals": tables.failed_individuals(facts.individuals),
         "figures": figures,
+        "captions": captions.FIGURES,
         "best": facts.best,
         "paper_weights": tables.paper_weights(facts.best["weights"]) if facts.best else [],
         "losses": tables.loss_table(trained),

@@ -127,7 +127,7 @@ def raw_losses(model: Model) -> list[Panel]:
         groups.setdefault(f"distill {term.stream}" if term.family == DISTILL else term.family, []).append(term)
     for title, terms in groups.items():
         palette = colours([term.stream for term in terms])
-        with drawn(3.55, 2.6, panels, f"training_{model.entry}_{title.replace(' ', '_')}") as drawing:
+        with drawn(3.55, 2.6, panels, f"losses_{model.entry}_{title.replace(' ', '_')}") as drawing:
             parts = []
             for term in terms:
                 steps, raw = model.curve(term.name)

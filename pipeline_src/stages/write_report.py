@@ -21,15 +21,22 @@ def main() -> None:
     """Parse, read the run, draw, write."""
     arguments = parser(__doc__)
     arguments.add_argument("--page", required=True, type=Path, help="HTML file to write")
-    arguments.add_argument("--figures", required=True, type=Path, help="directory of SVG files to write")
+    arguments.add_argument(
+        "--figures",
+        required=True,
+        type=Path,
+        help="directory to write, with a folder of SVG files for each group of figures",
+    )
     arguments.add_argument("--tables", required=True, type=Path, help="directory of CSV files to write")
     given = arguments.parse_args()
     facts = gather(settings_from(given.settings, StageSettings).run)
     figures = draw_figures(facts)
     page = render(facts, figures)
     with whole_directory(given.figures) as folder:
-        for panel in figures.all():
-            (folder / f"{panel.name}.svg").write_text(panel.svg, encoding="utf-8")
+        for group, panels in figures.groups().items():
+            (folder / group).mkdir()
+            for panel in panels:
+                (folder / group / f"{panel.name}.svg").write_text(panel.svg, encoding="utf-8")
     with whole_directory(given.tables) as folder:
         for name, table in tidy_tables(facts).items():
             table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")

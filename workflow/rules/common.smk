@@ -14,6 +14,7 @@ from pipeline_src.clips.split_files import split_files
 from pipeline_src.errors import UserError
 from pipeline_src.evolution.trials import Trials
 from pipeline_src.provenance import code_version
+from pipeline_src.report import captions
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.settings.run import EVOLVED, load_settings

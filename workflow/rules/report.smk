@@ -16,20 +16,26 @@ rule write_report:
         indexes=[f"{DATA}/{name}/index.json" for name in ["pool", *LABELLED]],
         plans=[f"{DATA}/{name}/plan/shards.json" for name in ["pool", *LABELLED]],
     output:
-        page=report(f"{RUN}/report/index.html", caption="../report/page.rst", category="Report"),
+        page=report(
+            f"{RUN}/report/index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"shows": "the whole run"},
+        ),
         figures=report(
             directory(f"{RUN}/report/figures"),
-            patterns=["{figure}.svg"],
+            patterns=["{group}/{figure}.svg"],
             caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
+            category=lambda wildcards: captions.FIGURES[wildcards.group].category,
+            subcategory=lambda wildcards: captions.FIGURES[wildcards.group].title,
+            labels=lambda wildcards: {"shows": wildcards.figure.replace("_", " ")},
         ),
         tables=report(
             directory(f"{RUN}/report/tables"),
             patterns=["{table}.csv"],
             caption="../report/table.rst",
-            category="Tables",
-            labels={"table": "{table}"},
+            category="Numbers",
+            labels={"shows": "{table}"},
         ),
     log:
         f"{RUN}/logs/write_report.log",
@@ -42,6 +48,7 @@ rule write_report:
         settings=lambda wildcards: settings_json(run=SETTINGS),
         code=code("write_report"),
         template=template_version(),
+        captions={"page": captions.PAGE, "figures": captions.of_figures(), "tables": captions.of_tables()},
     shell:
         "python -m pipeline_src.stages.write_report --settings {params.settings:q} --page {output.page:q} --figures {output.figures:q}"
         " --tables {output.tables:q} 2> {log:q}"

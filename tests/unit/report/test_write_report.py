@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline_src.errors import UserError
+from pipeline_src.report.captions import of_figures, of_tables
 from pipeline_src.settings.run import load_settings
 from pipeline_src.stages.write_report import main
 
@@ -112,7 +113,7 @@ def test_the_page_is_whole_and_needs_nothing_else(
         "untrained network",
     ):
         assert word in page
-    names = {path.name for path in (tmp_path / "report/figures").iterdir()}
+    figures = {path.name: path for path in (tmp_path / "report/figures").glob("*/*.svg")}
     assert {
         "task_weights_shuffle.svg",
         "weights_over_generations.svg",
@@ -123,11 +124,21 @@ def test_the_page_is_whole_and_needs_nothing_else(
         "fitness_weak.svg",
         "results_motions_linear.svg",
         "training_evolved.svg",
-        "training_evolved_shuffle.svg",
-    } <= names
-    for path in (tmp_path / "report/figures").iterdir():
+        "losses_evolved_shuffle.svg",
+    } <= figures.keys()
+    for path in figures.values():
         root = ElementTree.parse(path).getroot()
         assert root.find("{http://www.w3.org/2000/svg}title") is not None
+
+
+def test_every_group_of_figures_and_every_table_has_a_caption(
+    fake_run: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`snakemake --report` would show pictures without a word, or stop."""
+    write(monkeypatch, tmp_path, fake_run(**FEW).write())
+    report = tmp_path / "report"
+    assert {path.name for path in (report / "figures").iterdir()} == of_figures().keys()
+    assert {path.stem for path in (report / "tables").iterdir()} == of_tables().keys()
 
 
 def test_same_inputs_same_bytes(fake_run: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
