@@ -63,15 +63,7 @@ def facts_list(facts: RunFacts) -> list[tuple[str, str]]:
         ),
     ]
     if s.transfer.collections:
-        fine = s.transfer.finetune
-        found.append(
-            (
-                "Evaluation",
-                "k-means and one layer on frozen features"
-                f" ({several(s.transfer.embed.windows, 'window')} per clip), and fine-tuning for"
-                f" {_training(fine.iterations, fine.batch_size)}.",
-            )
-        )
+        found.append(("Evaluation", _evaluation(facts)))
     return [*found, *_code(facts)]
 
 
@@ -98,6 +90,28 @@ def _clips(facts: RunFacts, found: ClipSet) -> str:
             if first["unseen_clips"] > 0:
                 text += f", {whole(first['unseen_clips'])} of them of classes without training clips"
     return f"{text}. {found.note}." if found.note else f"{text}."
+
+
+def _evaluation(facts: RunFacts) -> str:
+    """By which methods, on what, and how often."""
+    s = facts.settings
+    fine, rates = s.transfer.finetune, [f"{rate:g}" for rate in s.transfer.finetune.learning_rates]
+    rate = f"that of {listed(rates)} which is best on validation clips" if len(rates) > 1 else rates[0]
+    seeds = f"{'seed' if len(s.seeds) == 1 else 'each of the seeds'} {listed([str(seed) for seed in s.seeds])}"
+    sets = []
+    for name in s.transfer.collections:
+        collection = s.collections[name]
+        per_video = "clip" if collection.plan.per_video == 1 else "clips"
+        clips = (
+            "whole videos" if collection.plan.duration_s is None else f"{collection.plan.per_video} {per_video} a video"
+        )
+        sets.append(f"{name} ({several(collection.split_count, 'split')}, {clips})")
+    windows = several(s.transfer.embed.windows, "window")
+    return (
+        "k-means, one layer and retrieval on frozen features, and fine-tuning for"
+        f" {_training(fine.iterations, fine.batch_size)} with learning rate {rate}; every entry, with {seeds}, on every"
+        f" split of {listed(sets)}. What is said of a clip is the mean over {windows} of it."
+    )
 
 
 def _training(iterations: int, batch_size: int) -> str:

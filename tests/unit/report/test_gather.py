@@ -112,3 +112,30 @@ def test_what_the_plan_says_of_a_source_stands_beside_its_clips(fake_run: Make) 
     facts = gather(settings)
     assert [found.note != "" for found in facts.collections] == [False, True]
     assert dict(facts_list(facts))["Clips: motions"].endswith(". hmdb51: 12 of the official 6766 clips are there.")
+
+
+def test_the_evaluation_is_told_with_sets_splits_clips_and_seeds(fake_run: Make) -> None:
+    """Two results would be compared that come of other clips, splits or seeds."""
+    found = dict(facts_list(gather(fake_run(**FEW).write())))["Evaluation"]
+    assert (
+        "with learning rate 0.001; every entry, with seed 0, on every split of motions (1 split, 1 clip a video)"
+        in found
+    )
+    more = {
+        "seeds": [0, 1],
+        "transfer": {
+            "collections": ["motions"],
+            "embed": {"windows": 5},
+            "finetune": {"learning_rates": [0.01, 0.001]},
+        },
+        "collections": {
+            "pool": {"source": {"kind": "world"}, "modalities": ["rgb", "flow", "grey", "audio"]},
+            "motions": {"source": {"kind": "world", "part": "labelled"}, "plan": {"duration_s": None}},
+        },
+    }
+    found = dict(facts_list(gather(fake_run(**FEW, **more).write())))["Evaluation"]
+    assert "learning rate that of 0.01 and 0.001 which is best on validation clips; every entry" in found
+    assert "with each of the seeds 0 and 1, on every split" in found
+    assert found.endswith(
+        "of motions (1 split, whole videos). What is said of a clip is the mean over 5 windows of it."
+    )
