@@ -1,8 +1,10 @@
 """How every figure is drawn: one style, and SVG whose bytes depend on its content only."""
 
 import io
+import math
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 INK, MUTED, GRID = "#22262b", "#5f6771", "#d9d6cf"
 ACCENT, SECOND, WARM, THIRD = "#1f5f8b", "#b4531f", "#a8324a", "#2f7d4f"
@@ -46,9 +49,6 @@ STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
     "axes.labelcolor": MUTED,
     "axes.edgecolor": MUTED,
@@ -74,8 +74,10 @@ STYLE = {
 }
 FONTS = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 MOST_GENERATIONS = 80
-# Inches of a legend's line and gap, and of a letter.
-LEGEND_SIGN, LEGEND_LETTER = 0.42, 0.062
+# Inches of a wide letter and a line of ticks and legends, of a letter of titles, and of a legend's sign and gap.
+LETTER, LINE, TITLE_LETTER, LEGEND_SIGN = 0.071, 0.15, 0.095, 0.42
+# Lines of a legend that figures have room for; more make the figure higher.
+LEGEND_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,43 @@ class Drawing:
         self.axes = axes
         self.description = ""
 
+    def title(self, text: str) -> None:
+        """A title over the whole width, on as many lines as it needs."""
+        lines = wrapped(text, int(self.figure.get_figwidth() / TITLE_LETTER))
+        self.figure.suptitle(lines, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+
     def legend(self, columns: int = 3) -> None:
         """Names of the lines below the axes, in as many columns as there is room for."""
         handles, labels = self.axes.get_legend_handles_labels()
         if handles:
-            each = LEGEND_SIGN + LEGEND_LETTER * max(map(len, labels))
-            fitting = max(1, int(self.figure.get_figwidth() / each))
-            self.figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, fitting))
+            width, height = self.figure.get_size_inches()
+            labels = [wrapped(label, int((width - LEGEND_SIGN) / LETTER)) for label in labels]
+            fitting = max(1, int(width / (LEGEND_SIGN + widest_line(labels))))
+            columns = min(columns, fitting)
+            self.figure.legend(handles, labels, loc="outside lower left", ncols=columns)
+            lines = math.ceil(sum(label.count("\n") + 1 for label in labels) / columns)
+            self.figure.set_figheight(height + LINE * max(0, lines - LEGEND_LINES))
+
+
+def wrapped(name: str, letters: int, lines: int | None = None) -> str:
+    """A name on lines of at most so many letters, broken after spaces, hyphens and underscores where it has any.
+
+    Args:
+        name: of an entry or class.
+        letters: on a line.
+        lines: how many at most; what goes beyond is left out.
+    """
+    # A tab is a place to break at, and is taken out again.
+    found = textwrap.wrap(
+        name.replace("_", "_\t"), letters, expand_tabs=False, replace_whitespace=False, max_lines=lines, placeholder="…"
+    )
+    return "\n".join(found).replace("\t", "")
+
+
+def widest_line(labels: Iterable[str]) -> float:
+    """Inches of the widest line of labels of ticks or legends."""
+    lines = (line for label in labels for line in label.split("\n"))
+    return float(max(TextPath((0, 0), line, size=8).get_extents().width for line in lines)) / 72
 
 
 def colours(names: list[str]) -> dict[str, str]:

@@ -18,12 +18,18 @@ from pipeline_src.report.drawing import (
     Drawing,
     Panel,
     drawn,
+    widest_line,
+    wrapped,
 )
 from pipeline_src.report.gather import RunFacts
 from pipeline_src.report.phrases import percent
 
 SHOWN_ENTRIES = 12
 MOST_CLASSES = 60
+# Of a line of a class's name, of which there are two at most.
+CLASS_LETTERS = 30
+# Inches from which on a figure is wider than a phone.
+WIDE = 4.5
 
 
 def recall_figure(facts: RunFacts, collection: str) -> list[Panel]:
@@ -90,13 +96,14 @@ def confusion_figure(facts: RunFacts, collection: str) -> list[Panel]:
     found = facts.protocols.confusions.get(collection)
     if found is None or len(found.classes) > MOST_CLASSES or not found.counts.any():
         return panels
-    side = 1.6 + 0.27 * len(found.classes)
-    with drawn(side, side, panels, f"confusion_{collection}", wide=len(found.classes) > 10) as drawing:
+    names = [wrapped(name, CLASS_LETTERS, lines=2) for name in found.classes]
+    side = 1.1 + widest_line(names) + 0.27 * len(names)
+    with drawn(side, side, panels, f"confusion_{collection}", wide=side > WIDE) as drawing:
         axes, shares = drawing.axes, found.counts / np.maximum(1, found.counts.sum(1, keepdims=True))
         axes.pcolormesh(shares, cmap=WEIGHTS, vmin=0, vmax=1, edgecolors="#ffffff", linewidth=0.6)
         places = np.arange(len(found.classes)) + 0.5
-        axes.set_yticks(places, found.classes)
-        axes.set_xticks(places, found.classes, rotation=90)
+        axes.set_yticks(places, names, linespacing=1.0, multialignment="right")
+        axes.set_xticks(places, names, linespacing=1.0, multialignment="right", rotation=90)
         axes.invert_yaxis()
         axes.grid(False)
         axes.tick_params(length=0)
@@ -108,7 +115,7 @@ def confusion_figure(facts: RunFacts, collection: str) -> list[Panel]:
                           color=colour, fontsize=7)  # fmt: skip
         axes.set_xlabel("named")
         axes.set_ylabel("true")
-        axes.set_title(f"{collection}, {found.entry}, 1-layer")
+        drawing.title(f"{collection}, {found.entry}, 1-layer")
         right = ", ".join(f"{name} {percent(shares[i, i])}" for i, name in enumerate(found.classes))
         wrong = "; ".join(f"{a} as {b} {percent(share)}" for a, b, share in found.most_confused(5))
         drawing.description = (
@@ -161,7 +168,7 @@ def _draw(
         drawing.axes.set_ylim(bottom=0)
         drawing.axes.set_xlabel(where.title)
         drawing.axes.set_ylabel(value)
-        drawing.axes.set_title(title)
+        drawing.title(title)
         drawing.legend(2)
         told = (
             f"{entry} " + ", ".join(f"{percent(share)} at {where.place.format(x)}" for x, share in line.items())

@@ -1,5 +1,6 @@
 """Figures of the trained models: results with intervals, fitness against transfer, training curves."""
 
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline_src.report.drawing import (
     ACCENT,
     INK,
     LAYER_COLOURS,
+    LINE,
     MARKERS,
     MUTED,
     SECOND,
@@ -20,6 +22,7 @@ from pipeline_src.report.drawing import (
     Panel,
     colours,
     drawn,
+    wrapped,
 )
 from pipeline_src.report.gather import Model, RunFacts
 from pipeline_src.report.phrases import listed, number, percent
@@ -39,7 +42,8 @@ FAMILY_COLOURS = {
 }
 MEDIAN_OF = 5
 CURVED_MODELS = 12
-NAMED_POINTS = 6
+# Of a line of an entry's name beside its result.
+NAME_LETTERS = 22
 
 
 def results_figure(facts: RunFacts, collection: str) -> list[Panel]:
@@ -53,7 +57,9 @@ def results_figure(facts: RunFacts, collection: str) -> list[Panel]:
         known = {name: s for name, s in found.items() if s.mean is not None}
         if not known:
             continue
-        with drawn(3.55, 0.95 + 0.24 * len(known), panels, f"results_{collection}_{method}") as drawing:
+        names = [wrapped(name, NAME_LETTERS) for name in known]
+        higher = LINE * sum(name.count("\n") for name in names)
+        with drawn(3.55, 0.95 + 0.24 * len(known) + higher, panels, f"results_{collection}_{method}") as drawing:
             axes, parts = drawing.axes, []
             for place, (name, s) in enumerate(known.items()):
                 colour = ACCENT if name in evolved else MUTED
@@ -65,15 +71,15 @@ def results_figure(facts: RunFacts, collection: str) -> list[Panel]:
             floor = max(s.floor for s in known.values())
             axes.axvline(100 * floor, color=WARM, linestyle=(0, (4, 2)), linewidth=1.1)
             parts.append(f"chance {percent(floor)}")
-            axes.set_yticks(range(len(known)), list(known))
-            for label in axes.get_yticklabels():
-                label.set_color(INK)
-                label.set_fontweight("bold" if label.get_text() in evolved else "normal")
+            axes.set_yticks(range(len(known)), names, linespacing=1.0)
+            for name, label in zip(known, axes.get_yticklabels(), strict=True):
+                label.set(color=INK, multialignment="right")
+                label.set_fontweight("bold" if name in evolved else "normal")
             axes.set_ylim(len(known) - 0.4, -0.6)
             axes.set_xlim(left=0)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
-            axes.set_title(f"{collection}, {title}")
+            drawing.title(f"{collection}, {title}")
             axes.set_xlabel("top-1, %")
             drawing.description = f"Top-1 on {collection} by {title}, with 95 % intervals: {', '.join(parts)}."
     return panels
@@ -97,15 +103,15 @@ def fitness_against_transfer(facts: RunFacts, collection: str) -> list[Panel]:
                     label=METHOD_NAMES[method],
                 )
         longest = max(found.values(), key=len)
-        evolved = [entry.name for entry in facts.settings.lineup if entry.kind == "evolved"]
-        for name, fitness, _ in longest:
+        for letter, (name, fitness, _) in zip(ascii_lowercase, longest, strict=False):
             highest = max(100 * p[2] for pairs in found.values() for p in pairs if p[0] == name)
             parts.append(f"{name} has fitness {number(fitness)} and at most {highest:.1f} %")
-            if len(longest) <= NAMED_POINTS or name in evolved:
-                above: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points"}
-                axes.annotate(name, (fitness, highest), **above, fontsize=7, ha="center", color=MUTED)
+            above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points"}
+            axes.annotate(letter, (fitness, highest), **above, fontsize=8, ha="center", color=MUTED)
+            # Names have room in the legend only.
+            axes.plot([], [], linestyle="none", label=f"{letter}: {name}")
         axes.margins(0.12, 0.15)
-        axes.set_title(f"fitness and transfer, {collection}")
+        drawing.title(f"fitness and transfer, {collection}")
         axes.set_xlabel("fitness (higher is better)")
         axes.set_ylabel("top-1, %")
         drawing.legend(4)
@@ -135,7 +141,7 @@ def raw_losses(model: Model) -> list[Panel]:
                 colour = LAYER_COLOURS.get(term.place, palette[term.stream])
                 drawing.axes.plot(steps, raw, color=colour, linewidth=1.2, label=label)
                 parts.append(f"{label} from {_short(raw[0])} to {_short(raw[-1])}")
-            drawing.axes.set_title(title)
+            drawing.title(title)
             drawing.axes.set_xlabel("iteration")
             drawing.axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             drawing.axes.set_ylabel("raw loss")
@@ -161,7 +167,7 @@ def relative_losses(facts: RunFacts) -> list[Panel]:
                     drawing.axes.plot(steps, ratio, color=colour, linewidth=1.0, alpha=0.8, label=label)
                     ends.append(float(ratio[-1]))
             drawing.axes.axhline(1, color=MUTED, linewidth=0.8)
-            drawing.axes.set_title(model.entry)
+            drawing.title(model.entry)
             drawing.axes.set_xlabel("iteration")
             drawing.axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             drawing.axes.set_ylabel("raw loss / its start")

@@ -147,7 +147,7 @@ def _weight_panel(
             drawing.axes.plot(best.index, best[term.name], color=colour, marker=marker, label=label, clip_on=False)
             drawing.axes.plot(mean.index, mean[term.name], color=colour, linestyle=(0, (1, 2)), linewidth=1.1)
             last.append(f"{label} {number(float(best[term.name].iloc[-1]), 2)}")
-        drawing.axes.set_title(title)
+        drawing.title(title)
         drawing.axes.set_ylim(0, 1)
         _generations(drawing, len(facts.individuals["generation"].unique()))
         drawing.axes.set_ylabel("weight")
@@ -173,7 +173,7 @@ def _final_panel(
         values[rows.index(term.stream), columns.index(place)] = weights[term.name]
     with drawn(3.55, 0.75 + 0.36 * len(rows), panels, name) as drawing:
         heat_map(drawing.axes, values, rows, columns, numbers=True)
-        drawing.axes.set_title(title)
+        drawing.title(title)
         drawing.axes.tick_params(axis="x", labelsize=7.5)
         parts = [f"{term.name} {number(weights[term.name], 2)}" for term in terms]
         drawing.description = f"Heat-map of the evolved loss, {title}: {', '.join(parts)}."
@@ -219,7 +219,7 @@ def _fitness_panel(facts: RunFacts, panels: list[Panel], measure: str, *, search
                 transform=axes.get_xaxis_transform(),
                 label="failed",
             )
-        axes.set_title(name + (" (searched)" if searched else " (reported only)"))
+        drawing.title(name + (" (searched)" if searched else " (reported only)"))
         axes.set_ylabel({"zipf": "minus KL, nats", "weak": "agreement", "mix": "weighted sum"}[measure])
         _generations(drawing, len(numbers.unique()))
         drawing.legend(2)
