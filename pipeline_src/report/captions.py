@@ -95,8 +95,8 @@ FIGURES = {
 }
 # By file below report/tables.
 TABLES = {
-    "comparisons": "Evolved minus each other row by each method on the same test clips: difference, 95 % interval, p and"
-    " what follows.",
+    "comparisons": "Evolved minus each other row by each method on the same test clips: difference, 95 % interval, p"
+    " and what follows.",
     "correlations": "Rank correlations of the measures of fitness, and of fitness and top-1.",
     "confusions": "Test clips of each class by the class that they were named, by one layer.",
     "fitness": "Fitness of controls and of trained networks, per seed, with its parts and guards.",
