@@ -1,12 +1,14 @@
 """Settings of a collection: where its clips come from, how they are planned, fetched and decoded."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipeline_src.settings.base import Settings
 
 Modality = Literal["rgb", "flow", "grey", "audio"]
+# Which videos may come, and in which format; how they are asked for reruns nothing.
+WHAT_IS_FETCHED = frozenset({"min_height", "max_bytes", "hosts", "allow_private"})
 BENCHMARK_SPLITS = {"hmdb51": 3, "ucf101": 3, "kinetics": 1, "jhmdb": 3}
 
 
@@ -198,13 +200,30 @@ class FetchSettings(Settings):
     retries: int = Field(2, ge=0, le=100, description="further attempts of a request that failed")
     sleep_s: float = Field(0.0, ge=0, le=3600, description="pause of a job between two videos in seconds")
     rate_limit: int | None = Field(None, ge=1, description="most bytes per second of a job")
-    proxy: str | None = Field(None, description="URL of a proxy; default: that of the environment")
+    proxy: str | None = Field(
+        None, description="URL of a proxy, without a password; default: HTTP_PROXY and HTTPS_PROXY of the environment"
+    )
     cookies: str | None = Field(None, description="cookie file in Netscape format, such as of a logged-in browser")
     hosts: tuple[str, ...] = Field(
         (), description="hosts, with their subdomains, that may be reached; empty: all public ones"
     )
     allow_private: bool = Field(False, description="also reach addresses of this machine and of private networks")
-    keep_media: bool = Field(False, description="keep video files once frames and flow are made")
+    keep_media: bool = Field(False, description="keep video files once frames and flow are made, of fetches to come")
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> "FetchSettings":
+        # Settings stand in command lines, logs and records of the run.
+        if "@" in (self.proxy or ""):
+            raise ValueError(
+                "proxy: names a user or a password - allowed: an address without; put the whole one into HTTP_PROXY and"
+                " HTTPS_PROXY in the environment instead"
+            )
+        return self
+
+    def _part(self, machine: bool) -> dict[str, Any]:
+        return {
+            name: plain for name, plain in self.model_dump(mode="json").items() if (name in WHAT_IS_FETCHED) != machine
+        }
 
 
 class DecodeSettings(Settings):

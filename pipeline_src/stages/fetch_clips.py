@@ -9,7 +9,7 @@ from pipeline_src.clips.rows import read_plan, write_status
 from pipeline_src.files import whole_directory
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import FetchSettings
-from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.stages.command import add_machine, parser, run, settings_from
 
 
 class StageSettings(Settings):
@@ -24,11 +24,12 @@ class StageSettings(Settings):
 def main() -> None:
     """Fill media/{shard}/ and write status/fetch/{shard}.csv."""
     arguments = parser(__doc__)
+    add_machine(arguments)
     arguments.add_argument("--plan", required=True, type=Path, help="plan/{shard}.csv")
     arguments.add_argument("--media", required=True, type=Path, help="folder for downloads; empty for local files")
     arguments.add_argument("--status", required=True, type=Path, help="status/fetch/{shard}.csv to write")
     given = arguments.parse_args()
-    settings = settings_from(given.settings, StageSettings)
+    settings = settings_from(given.settings, StageSettings, given.machine)
     clips = read_plan(given.plan)
     with whole_directory(given.media) as folder:
         rows = fetch_clips(

@@ -6,7 +6,7 @@ from pipeline_src.clips.guard import install
 from pipeline_src.clips.sample import Searcher, sample_videos
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import FetchSettings, YoutubeSource
-from pipeline_src.stages.command import parser, run, settings_from
+from pipeline_src.stages.command import add_machine, parser, run, settings_from
 
 
 class StageSettings(Settings):
@@ -20,11 +20,12 @@ class StageSettings(Settings):
 def main() -> None:
     """Write sample/videos.csv of a collection."""
     arguments = parser(__doc__)
+    add_machine(arguments)
     arguments.add_argument("--collection", required=True, help="name of the collection")
     arguments.add_argument("--answers", required=True, type=Path, help="JSON lines with answers, kept between runs")
     arguments.add_argument("--out", required=True, type=Path, help="CSV file to write")
     given = arguments.parse_args()
-    settings = settings_from(given.settings, StageSettings)
+    settings = settings_from(given.settings, StageSettings, given.machine)
     searcher = Searcher(settings.fetch)
     install(settings.fetch)
     sample_videos(settings.source, given.collection, settings.seed, searcher, given.answers, given.out)

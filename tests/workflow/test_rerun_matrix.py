@@ -118,6 +118,17 @@ def test_a_changed_probe_setting_reruns_that_probe_and_the_report(edited: Projec
     assert edited.planned() == {"evaluate_fewer_labels": 3, "collect_results": 1, "write_report": 1}
 
 
+def test_what_a_failed_fetch_advises_fetches_nothing_again(edited: Project) -> None:
+    config = copy.deepcopy(TINY)
+    config["fetch"] = {"timeout_s": 500, "retries": 9, "sleep_s": 5, "rate_limit": 10**6, "keep_media": True}
+    config["fetch"] |= {"proxy": "http://proxy.example:3128", "cookies": "cookies.txt"}
+    edited.configure(config)
+    assert edited.planned() == {}
+    config["fetch"]["min_height"] = 240
+    edited.configure(config)
+    assert edited.planned()["fetch_clips"] == 5
+
+
 def test_where_and_how_jobs_run_reruns_nothing(edited: Project) -> None:
     config = copy.deepcopy(TINY)
     for *parents, last in (

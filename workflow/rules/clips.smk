@@ -39,13 +39,14 @@ rule sample_videos:
         fetch=1,
     params:
         settings=lambda wildcards: settings_json(
-            source=SETTINGS.collections[wildcards.collection].source, fetch=SETTINGS.fetch, seed=SETTINGS.seed
+            source=SETTINGS.collections[wildcards.collection].source, seed=SETTINGS.seed
         ),
         # No output: what YouTube has answered survives a failed job, and more videos ask only for more.
         answers=lambda wildcards, output: str(Path(output[0]).with_name("answers.jsonl")),
+        machine=SEARCH_MACHINE,
         code=code("sample_videos"),
     shell:
-        "python -m pipeline_src.stages.sample_videos --settings {params.settings:q} --collection {wildcards.collection}"
+        "python -m pipeline_src.stages.sample_videos --settings {params.settings:q} --machine {params.machine:q} --collection {wildcards.collection}"
         " --answers {params.answers:q} --out {output:q} 2> {log:q}"
 
 
@@ -98,10 +99,11 @@ rule fetch_clips:
         fetch=1,
     params:
         settings=fetch_settings,
+        machine=FETCH_MACHINE,
         code=code("fetch_clips"),
     shell:
-        "python -m pipeline_src.stages.fetch_clips --settings {params.settings:q} --plan {input:q} --media {output.media:q}"
-        " --status {output.status:q} 2> {log:q}"
+        "python -m pipeline_src.stages.fetch_clips --settings {params.settings:q} --machine {params.machine:q} --plan {input:q}"
+        " --media {output.media:q} --status {output.status:q} 2> {log:q}"
 
 
 rule decode_clips:

@@ -135,6 +135,9 @@ def training_memory(training, each):
 
 
 PLAN_MACHINE = machine_settings(redo_hours=SETTINGS.redo_hours)
+FETCH_MACHINE = machine_settings(fetch=SETTINGS.fetch)
+# What YouTube finds depends on no setting of fetching.
+SEARCH_MACHINE = machine_settings(fetch=SETTINGS.fetch.model_dump(mode="json"))
 PROXY_MACHINE = machine_settings(training=SETTINGS.proxy)
 CONTROLS_MACHINE = machine_settings(training=SETTINGS.proxy, fitness=SETTINGS.fitness)
 FINAL_MACHINE = machine_settings(training=SETTINGS.final)

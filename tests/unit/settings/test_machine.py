@@ -3,6 +3,7 @@
 import copy
 
 from pipeline_src.settings.base import merged
+from pipeline_src.settings.clips import FetchSettings
 from pipeline_src.settings.embedding import EmbedSettings
 from pipeline_src.settings.run import RunSettings, load_settings
 from tests.tiny_run import TINY
@@ -18,11 +19,18 @@ def test_the_two_parts_of_the_settings_make_up_the_whole() -> None:
 def test_the_machine_has_the_settings_that_rerun_nothing_in_every_section_that_has_them() -> None:
     training = {"device", "processes", "workers", "tensorboard", "checkpoint_every_s", "scratch"}
     found = load_settings(copy.deepcopy(TINY)).for_machine()
-    assert set(found) == {"proxy", "final", "fitness", "transfer", "redo_hours"}
+    assert set(found) == {"fetch", "proxy", "final", "fitness", "transfer", "redo_hours"}
     assert set(found["proxy"]) == set(found["final"]) == training
     assert set(found["fitness"]["embed"]) == {"device"}
     assert set(found["transfer"]) == {"embed", "finetune"}
     assert set(found["transfer"]["embed"]) == set(found["transfer"]["finetune"]) == {"device"}
+
+
+def test_how_videos_are_asked_for_says_nothing_of_what_comes() -> None:
+    """The advice of a failed fetch is to change these, and must not fetch everything again."""
+    advised = {"timeout_s", "retries", "sleep_s", "rate_limit", "proxy", "cookies", "keep_media"}
+    assert set(FetchSettings().for_machine()) == advised
+    assert set(FetchSettings().for_result()) == {"min_height", "max_bytes", "hosts", "allow_private"}
 
 
 def test_a_device_says_nothing_of_the_result() -> None:

@@ -46,6 +46,7 @@ def test_every_example_configuration_is_valid(path: Path) -> None:
         ("decode.frame_rat", 8, "decode.frame_rat: unknown setting; did you mean 'frame_rate'?"),
         ("decode.frame_rate", -1, "decode.frame_rate: -1 - allowed: greater than 0"),
         ("decode.frame_rate", "fast", "decode.frame_rate: 'fast'"),
+        ("fetch.proxy", "http://me:word@proxy.example:3128", "fetch: proxy: names a user or a password - allowed: an"),
         ("flow.method", "tvl2", "'tvl2' - did you mean 'tvl1'?"),
         ("search.strategy", "tournamnt", "'tournamnt' - did you mean 'tournament'?"),
         ("loss.terms", ["rgb.shufle"], "terms: 'rgb.shufle' - did you mean 'rgb.shuffle'?"),
