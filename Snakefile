@@ -32,11 +32,6 @@ if not workflow.config_settings.configfiles:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-if plans():
-    # What jobs on a cluster are given as their --configfile.
-    workflow.config_settings.configfiles = planned_config(config) or workflow.config_settings.configfiles
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/search_inputs.smk"

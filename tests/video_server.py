@@ -28,6 +28,7 @@ class VideoServer:
         sent: bytes of bodies by path.
         cookies: the last cookies by path.
         proxied: hosts that it was asked for as a proxy.
+        credentials: that came with such requests.
     """
 
     def __init__(self, video: bytes) -> None:
@@ -37,6 +38,7 @@ class VideoServer:
         self.sent: Counter[str] = Counter()
         self.cookies: dict[str, str] = {}
         self.proxied: set[str] = set()
+        self.credentials: set[str] = set()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         outer = self
@@ -82,6 +84,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("http://"):
             host, _, rest = self.path.removeprefix("http://").partition("/")
             server.proxied.add(host)
+            server.credentials.add(self.headers.get("Proxy-Authorization", ""))
             self.path = f"/{rest}"
         path = self.path.split("?")[0]
         server.count(path, asked=1)

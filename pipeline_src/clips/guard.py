@@ -104,10 +104,20 @@ def _check_host(host: str, settings: FetchSettings) -> None:
 
 
 def _proxies(settings: FetchSettings) -> set[tuple[str, int]]:
-    """Host and port of the proxies in use."""
-    urls = [settings.proxy] if settings.proxy else list(urllib.request.getproxies().values())
-    found = [urlsplit(url if "://" in url else f"http://{url}") for url in urls]
-    return {(parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)) for parts in found if parts.hostname}
+    """Host and port of the proxies in use.
+
+    Raises:
+        RefusedError: an address that none can have. It may hold a password, so nothing of it is told.
+    """
+    named = {"fetch.proxy": settings.proxy} if settings.proxy else urllib.request.getproxies()
+    # NO_PROXY names hosts that are reached without one.
+    urls = [url for name, url in named.items() if name != "no"]
+    try:
+        found = [urlsplit(url if "://" in url else f"http://{url}") for url in urls]
+        ports = {(parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)) for parts in found}
+    except ValueError:
+        raise RefusedError("the environment's proxy: no valid address - allowed: http://host:port") from None
+    return {(host, port) for host, port in ports if host}
 
 
 def _addresses(host: str) -> set[str]:

@@ -46,6 +46,8 @@ except UserError as error:
 DATA = SETTINGS.data_root.rstrip("/")
 RUN = f"{SETTINGS.results_root.rstrip('/')}/{SETTINGS.run}"
 if plans():
+    # What jobs on a cluster are given as their --configfile; kept once it is known to hold no password.
+    workflow.config_settings.configfiles = planned_config(config) or workflow.config_settings.configfiles
     take_back_the_future([Path(DATA), Path(RUN)])
 LABELLED = [name for name in SETTINGS.used_collections if name != "pool"]
 

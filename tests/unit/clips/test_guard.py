@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
 
-from pipeline_src.clips.guard import check_url, is_public
+from pipeline_src.clips.guard import _proxies, check_url, is_public
 from pipeline_src.clips.outcomes import RefusedError
 from pipeline_src.settings.clips import FetchSettings
 from tests.tiny_run import ROOT
@@ -67,3 +68,18 @@ for call in (lambda: subprocess.run(["true"]), lambda: os.system("true"), lambda
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "refused\n" * 3
+
+
+@pytest.mark.parametrize("hosts", ["localhost", "127.0.0.1:80"])
+def test_hosts_that_need_no_proxy_are_not_taken_for_one(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    """Else downloads would reach this machine's own services."""
+    monkeypatch.setenv("http_proxy", "http://me:word@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", hosts)
+    assert _proxies(FetchSettings()) == {("proxy.example", 3128)}
+
+
+def test_a_proxy_that_cannot_be_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:secret/word@proxy.example:3128")
+    with pytest.raises(RefusedError, match="the environment's proxy") as told:
+        _proxies(FetchSettings())
+    assert "secret" not in "".join(traceback.format_exception(told.value))
