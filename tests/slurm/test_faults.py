@@ -82,6 +82,19 @@ def test_a_job_killed_for_its_memory_gets_more(submitted: Submitted, before: set
     assert "Exceeded job memory limit" in Path(jobs[0]["StdOut"]).read_text()
 
 
+def test_no_attempt_asks_for_more_than_the_largest_request(submitted: Submitted, before: set[str]) -> None:
+    """Else SLURM would refuse it for ever."""
+    submitted.slow_down_grey(8)
+    submitted.edit("profiles/slurm/profile.yaml", "mem_mb: 250000\n  runtime: 4320", "mem_mb: 3000\n  runtime: 90")
+    run = submitted.start(GREY)
+    submitted.cluster.call("scancel", submitted.wait_for_grey(run))
+    said, _ = run.communicate(timeout=180)
+    assert run.returncode == 0, said
+    jobs = attempts(submitted, before)
+    assert [(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs] == [("2000M", "01:00:00"), ("3000M", "01:30:00")]
+    assert {job["NumNodes"] for job in jobs} == {"1"}
+
+
 def test_a_job_of_a_lost_node_is_queued_again(submitted: Submitted, before: set[str]) -> None:
     submitted.slow_down_grey(10)
     run = submitted.start(GREY)
