@@ -1,6 +1,10 @@
 """Outputs appear whole or not at all."""
 
 import errno
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,16 +55,63 @@ def test_a_broken_json_file_says_how_to_get_it_again(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
 
 
-def test_what_a_killed_process_has_left_is_replaced(tmp_path: Path) -> None:
-    """Else every killed job would leave a file as large as a shard for ever."""
-    killed = []  # Kept, so that nothing cleans up after them.
-    for _ in range(2):
-        killed += [whole_file(tmp_path / "a.h5"), whole_directory(tmp_path / "d")]
-        killed[-2].__enter__().write_text("half")
-        (killed[-1].__enter__() / "half").touch()
-    with whole_file(tmp_path / "a.h5") as part:
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline_src.files import whole_directory, whole_file
+file, folder = whole_file(Path(sys.argv[1], "a.h5")), whole_directory(Path(sys.argv[1], "d"))
+file.__enter__().write_text("half")
+(folder.__enter__() / "half").touch()
+if sys.argv[2] == "live":
+    print("ready", flush=True)
+    sys.stdin.read()
+    file.__exit__(None, None, None), folder.__exit__(None, None, None)
+else:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def write_both(folder: Path) -> None:
+    with whole_file(folder / "a.h5") as part:
+        assert part.suffix == ".h5"
         assert part.read_text() == ""
         part.write_text("whole")
-    with whole_directory(tmp_path / "d") as folder:
-        assert not list(folder.iterdir())
+    with whole_directory(folder / "d") as made:
+        assert not list(made.iterdir())
+        (made / "whole").touch()
+
+
+def test_what_killed_processes_have_left_is_removed(tmp_path: Path) -> None:
+    """Else every killed job would leave a file as large as a shard for ever."""
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "kill"])
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
+    write_both(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "d"]
+
+
+def test_two_jobs_that_write_the_same_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Snakemake starts a job again that it has lost, while the first may still run."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path), "live"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as twin:
+        assert twin.stdout is not None
+        assert twin.stdout.readline() == "ready\n"
+        write_both(tmp_path)
+        assert (tmp_path / "a.h5").read_text() == "whole"
+        twin.communicate("")
+    assert twin.returncode == 0
+    assert (tmp_path / "a.h5").read_text() == "half"
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["half"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "d"]
+
+
+def test_what_another_machine_writes_stays_until_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        there.setattr("platform.node", lambda: "another")
+        theirs = whole_file(tmp_path / "a.h5")
+        part = theirs.__enter__()
+    write_both(tmp_path)
+    assert part.exists()
+    os.utime(part, (0, time.time() - 7200))
+    write_both(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "d"]
