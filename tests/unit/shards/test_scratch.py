@@ -1,5 +1,6 @@
 """Copies of shards on a node's own disk."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -50,6 +51,58 @@ with on_scratch(Collection.open({str(pool.folder / "index.json")!r}), {str(tmp_p
         assert done.stdout.strip() == str(path)
         assert path.exists()
     assert not path.exists()
+
+
+def test_copies_of_a_killed_job_go_when_the_next_begins_and_others_stay(pool: Collection, tmp_path: Path) -> None:
+    """Else a node's disk fills up with what nobody reads."""
+    anew = replace(pool, index={**pool.index, "shards": [{"content_hash": "another"}]})
+    job = f"""
+import os, signal
+from pipeline_src.shards.index import Collection
+from pipeline_src.shards.scratch import on_scratch
+with on_scratch(Collection.open({str(pool.folder / "index.json")!r}), {str(tmp_path)!r}) as quick:
+    print(quick.reader("rgb", {SHARD!r}).path, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with on_scratch(anew, str(tmp_path)) as living:
+        read = living.reader("rgb", SHARD).path
+        left = Path(subprocess.run([sys.executable, "-c", job], capture_output=True, text=True).stdout.strip())
+        assert left.exists()
+        with on_scratch(replace(pool, index={}), str(tmp_path)):
+            assert not left.exists()
+            assert read.exists()
+
+
+def test_a_copy_of_another_size_is_made_anew(pool: Collection, tmp_path: Path) -> None:
+    with on_scratch(pool, str(tmp_path)) as quick:
+        copy = quick.reader("rgb", SHARD).path
+        copy.write_bytes(copy.read_bytes()[:-100])
+        assert np.array_equal(quick.reader("rgb", SHARD).read(0), pool.reader("rgb", SHARD).read(0))
+
+
+def test_a_damaged_copy_is_told_by_the_name_of_its_shard(pool: Collection, tmp_path: Path) -> None:
+    """The copy is gone when somebody reads the message."""
+    with pytest.raises(UserError) as told, on_scratch(pool, str(tmp_path)) as quick:
+        copy = quick.reader("rgb", SHARD).path
+        copy.write_bytes(bytes(copy.stat().st_size))
+        quick.reader("rgb", SHARD)
+    original = pool.reader("rgb", SHARD).path
+    assert str(told.value).startswith(f"{original}: ")
+    assert f"verify_shards {pool.folder} " in str(told.value)
+    assert str(copy) not in str(told.value)
+
+
+def test_where_files_cannot_be_locked_shards_are_read_where_they_are(
+    pool: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with on_scratch(pool, str(tmp_path)) as same:
+        assert same.reader("rgb", SHARD).path == pool.reader("rgb", SHARD).path
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"scratch: {tmp_path} cannot lock files")
 
 
 def test_without_room_a_shard_is_read_where_it_is(
