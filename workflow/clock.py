@@ -1,10 +1,11 @@
 """A clock that was set back: what was made before it has times of the future, beside which nothing new would count."""
 
 import contextlib
+import itertools
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 LOGS = Path(".snakemake", "log")
@@ -12,26 +13,45 @@ LOGS = Path(".snakemake", "log")
 TOLERATED_S = 5.0
 
 
-def take_back_the_future(folders: Iterable[Path]) -> None:
-    """Give files from the future the present time, where the last run ended later than it is now.
+def take_back_the_future(folders: Collection[Path]) -> None:
+    """Give files from the future the present time, where a folder has one near its top; a dry-run only tells of them.
 
     Their order stays good enough: what is made of them is made after the present, and among themselves none is newer
-    than another.
+    than another. Whatever is made changes the time of the folder that it stands in, and enough of those are near the
+    top: a look at all files would take minutes on a shared file system.
 
     Args:
         folders: of all that runs make.
     """
     now = time.time()
-    last = max((path.stat().st_mtime for path in LOGS.glob("*.log")), default=0.0)
+    signs = itertools.chain(LOGS.glob("*.log"), *(folder.glob("*/*") for folder in folders))
+    last = max(map(_changed, signs), default=0.0)
     if last <= now + TOLERATED_S:
         return
+    dry = _is_dry_run()
     print(
-        f"The clock was set back by {last - now:.0f} s or more since the last run: files from the future get the"
-        " present time.",
+        f"The clock was set back by {last - now:.0f} s or more since the last run: files from the future"
+        f" {'would get' if dry else 'get'} the present time.",
         file=sys.stderr,
     )
+    if dry:
+        return
     for folder in (*folders, LOGS):
         for path in folder.rglob("*"):
-            with contextlib.suppress(OSError):
-                if path.lstat().st_mtime > now:
+            if _changed(path) > now:
+                with contextlib.suppress(OSError):
                     os.utime(path, (now, now), follow_symlinks=False)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
+
+
+def _is_dry_run() -> bool:
+    """What Snakemake itself only knows when it has read the Snakefile."""
+    from snakemake.cli import get_argument_parser  # type: ignore[import-untyped]
+
+    return bool(get_argument_parser().parse_known_args(sys.argv[1:])[0].dryrun)

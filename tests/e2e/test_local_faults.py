@@ -153,9 +153,12 @@ def test_a_clock_that_was_set_back_between_runs_harms_nothing(edited: Project) -
     for folder in ("data", "results", ".snakemake"):
         for path in (edited.folder / folder).rglob("*"):
             os.utime(path, (ahead, ahead), follow_symlinks=False)
+    before = {path: path.stat().st_mtime_ns for path in (edited.folder / "data").rglob("*")}
     dry = edited.snakemake("--dry-run")
     assert jobs(dry) == planned
     assert "The clock was set back by 86" in dry.stderr
+    assert {path: path.stat().st_mtime_ns for path in (edited.folder / "data").rglob("*")} == before
     done = edited.snakemake()
-    assert "The clock was set back" not in done.stderr
+    assert "The clock was set back by 86" in done.stderr
+    assert "The clock was set back" not in edited.snakemake("--dry-run").stderr
     assert edited.planned() == {}
