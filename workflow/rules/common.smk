@@ -29,16 +29,14 @@ try:
         shards_of_rounds(
             Path(SETTINGS.data_root, name), SETTINGS.collections[name].retries, f"collections.{name}.retries"
         )
-    if SETTINGS.search.start_table and not Path(SETTINGS.search.start_table).is_file():
-        raise UserError(f"search.start: {SETTINGS.search.start!r} - allowed: uniform, one_hot, or a table that exists")
+    start = SETTINGS.search.start_table
+    if start and not Path(start).is_file():
+        raise UserError(f"search.start: {start!r} - allowed: uniform, one_hot, or a table that exists")
+    if start and Path(SETTINGS.results_root, SETTINGS.run).resolve() in Path(start).resolve().parents:
+        raise UserError(f"search.start: {start!r} is this run's own - allowed: another run's, or a copy")
     for entry in SETTINGS.lineup:
         if entry.weights and entry.weights.endswith(WEIGHT_FILES) and not Path(entry.weights).is_file():
             raise UserError(f"lineup.{entry.name}.weights: {entry.weights!r} - allowed: a file that exists")
-    own_folder = Path(SETTINGS.results_root, SETTINGS.run).resolve()
-    if SETTINGS.search.start_table and own_folder in Path(SETTINGS.search.start_table).resolve().parents:
-        raise UserError(
-            f"search.start: {SETTINGS.search.start!r} is this run's own - allowed: another run's, or a copy"
-        )
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
