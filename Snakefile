@@ -14,7 +14,7 @@ from clock import take_back_the_future
 from planned_code import planned_code, planned_config, plans
 from redo_guard import check_nothing_is_left, guard
 
-CODE = planned_code(Path(workflow.basedir))
+CODE = planned_code(Path(workflow.basedir), workflow.config_settings.configfiles)
 # Rules call `python -m pipeline_src.stages...`: this Python, and that copy, whatever the folder that they run in holds.
 sys.path.insert(0, str(CODE))
 os.environ.update(
@@ -80,6 +80,7 @@ include: "workflow/rules/frozen.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/everything.smk"
 
 
 if not plans():
@@ -100,6 +101,12 @@ onsuccess:
 rule all:
     default_target: True
     input:
+        every_index(),
+        every_shard,
+        every_generation(),
+        every_model(),
+        f"{RUN}/overlap.json",
+        f"{RUN}/transfer/results.csv",
         f"{RUN}/report/index.html",
-        f"{RUN}/search/individuals.csv",
-        EXPORTS,
+    message:
+        f"The run is finished: {RUN}/report/index.html"

@@ -11,14 +11,21 @@ from pathlib import Path
 LOGS = Path(".snakemake", "log")
 # File systems of other machines may be a moment ahead.
 TOLERATED_S = 5.0
+# What Snakemake is called for beside running jobs.
+LOOKS = ("dryrun", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "list_rules")
+LOOKS += ("list_target_rules", "list_changes", "lint", "unlock", "report", "archive", "cleanup_metadata")
+LOOKS += ("delete_all_output", "delete_temp_output", "print_compilation", "generate_unit_tests")
 
 
 def take_back_the_future(folders: Collection[Path]) -> None:
-    """Give files from the future the present time, where a folder has one near its top; a dry-run only tells of them.
+    """Give files from the future the present time, where a folder has one near its top.
+
+    A call that runs no job only tells of them.
 
     Their order stays good enough: what is made of them is made after the present, and among themselves none is newer
-    than another. Whatever is made changes the time of the folder that it stands in, and enough of those are near the
-    top: a look at all files would take minutes on a shared file system.
+    than another. Whatever is made new changes the time of the folder that it stands in, and enough of those are near
+    the top: a look at all files would take minutes on a shared file system. What was overwritten deep down while the
+    clock was set back is not seen.
 
     Args:
         folders: of all that runs make.
@@ -28,7 +35,7 @@ def take_back_the_future(folders: Collection[Path]) -> None:
     last = max(map(_changed, signs), default=0.0)
     if last <= now + TOLERATED_S:
         return
-    dry = _is_dry_run()
+    dry = not _runs_jobs()
     print(
         f"The clock was set back by {last - now:.0f} s or more since the last run: files from the future"
         f" {'would get' if dry else 'get'} the present time.",
@@ -50,8 +57,9 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _is_dry_run() -> bool:
-    """What Snakemake itself only knows when it has read the Snakefile."""
+def _runs_jobs() -> bool:
+    """Whether this call runs jobs, which Snakemake itself only knows when it has read the Snakefile."""
     from snakemake.cli import get_argument_parser  # type: ignore[import-untyped]
 
-    return bool(get_argument_parser().parse_known_args(sys.argv[1:])[0].dryrun)
+    given = vars(get_argument_parser().parse_known_args(sys.argv[1:])[0])
+    return not any(given.get(name) for name in LOOKS)

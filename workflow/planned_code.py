@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ KEPT_S = 90 * 24 * 3600.0
 _own: set[str] = set()
 
 
-def planned_code(checkout: Path) -> Path:
+def planned_code(checkout: Path, configuration: Sequence[Path] = ()) -> Path:
     """The folder whose `pipeline_src` this run's jobs use, absolute.
 
     Args:
         checkout: the folder of the Snakefile.
+        configuration: what a job was given as `--configfile`.
     """
     rules = _digest(checkout, [checkout / "Snakefile", *_files(checkout / "workflow", {".smk", ".py"})])
     if not plans():
@@ -38,6 +40,9 @@ def planned_code(checkout: Path) -> Path:
             _stop(f"{folder} is gone, the copy of the code that this run was planned with")
         if (folder / "RULES").read_text() != rules:
             _stop("Snakefile or workflow/ was edited after this run was planned")
+        for used in (folder, *configuration):
+            with contextlib.suppress(OSError):
+                os.utime(used)
         return folder
     try:
         folder = _copied(checkout, {"RULES": rules, "REVISION": _revision(checkout)})

@@ -30,11 +30,10 @@ def guard(dag: Any, allowed_hours: float) -> None:
     """
     if dag.workflow.touch:
         return
-    asked = _asked_for(dag)
     redone = [
         Redone(job.rule.name, seconds, tuple(changes(dag.reason(job))))
-        for job in dag.needrun_jobs()
-        if job not in asked and (seconds := seconds_taken(job.benchmark))
+        for job in _unasked(dag)
+        if (seconds := seconds_taken(job.benchmark))
     ]
     if sum(job.seconds for job in redone) > 3600 * allowed_hours:
         print(told(redone, allowed_hours), file=sys.stderr)
@@ -65,16 +64,17 @@ def told(redone: list[Redone], allowed_hours: float) -> str:
     return "\n".join(lines)
 
 
-def _asked_for(dag: Any) -> set[Any]:
-    """The jobs that the run was told to do again, and those that nothing but these makes run."""
-    asked = {job for job in dag.needrun_jobs() if dag.reason(job).forced}
-    waiting = list(asked)
+def _unasked(dag: Any) -> set[Any]:
+    """The jobs that a change makes run, or that follow from such; not what the run was told to do again."""
+    jobs = list(dag.needrun_jobs())
+    forced = {job for job in jobs if dag.reason(job).forced}
+    found = {job for job in jobs if job not in forced and changes(dag.reason(job))}
+    waiting = list(found)
     while waiting:
-        for job in dag.depending.get(waiting.pop(), ()):
-            if job not in asked and not changes(dag.reason(job)):
-                asked.add(job)
-                waiting.append(job)
-    return asked
+        following = {job for job in dag.depending.get(waiting.pop(), ()) if dag.needrun(job)} - found
+        found |= following
+        waiting += following
+    return found - forced
 
 
 def seconds_taken(benchmark: str | None) -> float:

@@ -57,6 +57,7 @@ def test_a_training_on_two_processes_is_one_job(submitted: Submitted) -> None:
     submitted.snakemake(str(encoder.relative_to(submitted.project.folder)))
     (job,) = (job for job in submitted.cluster.all_jobs() if job["JobId"] not in before)
     assert int(job["NumCPUs"]) >= 2
+    assert job["NumNodes"] == "1"
     log = (submitted.project.run / "logs/pretrain_model/shuffle_0.log").read_text()
     assert log.count('{"job": {"began"') == 3, log  # the one that starts the two, and both
     assert encoder.exists()

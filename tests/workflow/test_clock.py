@@ -41,8 +41,8 @@ def times(folder: str) -> dict[Path, float]:
     return {path: path.stat().st_mtime for path in Path(folder).rglob("*")}
 
 
-@pytest.mark.parametrize("option", ["-n", "--dry-run", "-nq", "-pn"])
-def test_a_dry_run_tells_and_changes_nothing(
+@pytest.mark.parametrize("option", ["-n", "--dry-run", "-nq", "-pn", "--summary", "--dag", "--lint", "--unlock"])
+def test_a_call_that_runs_nothing_tells_and_changes_nothing(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     put_ahead("data", "results", ".snakemake")

@@ -106,6 +106,19 @@ def test_what_nobody_used_for_months_goes(checkout: Path) -> None:
     assert not old.exists()
 
 
+def test_what_a_job_uses_stays(checkout: Path) -> None:
+    """A search may take longer than unused copies are kept."""
+    folder = planned_code.planned_code(checkout)
+    [configuration] = planned_code.planned_config({})
+    for path in (folder, configuration):
+        os.utime(path, (0, 0))
+    as_a_job()
+    planned_code.planned_code(checkout, [configuration])
+    planned_code._clear()
+    assert folder.exists()
+    assert configuration.exists()
+
+
 @pytest.mark.slow
 def test_a_run_ends_as_planned_whatever_is_edited_meanwhile(edited: Project) -> None:
     layers = sorted(edited.run.glob("transfer/labelled/split_1/*/seed_0/linear.json"))

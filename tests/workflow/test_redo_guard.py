@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_run import ROOT, TINY, Project
-from workflow.redo_guard import Redone, parameter_changes, seconds_taken, told
+from workflow.redo_guard import Redone, _unasked, parameter_changes, seconds_taken, told
 
 
 def changes_of(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -83,6 +83,36 @@ def test_what_was_asked_for_does_not_count_and_the_rest_does(changed: Project) -
     assert changed.snakemake("--forcerun", "evaluate_kmeans", check=False).returncode == 2
     changed.snakemake("--config", "redo_hours=0", "--forcerun", kmeans, "--", kmeans)
     changed.snakemake("--forcerun", "evaluate_linear", "--", f"results/tiny/{LAYERS}")
+
+
+class Planned:
+    """As Snakemake's graph: jobs by name, why they run, and what depends on them."""
+
+    class Reason:
+        def __init__(self, forced: bool, code_changed: bool) -> None:
+            self.forced, self.code_changed = forced, code_changed
+            self.params_changed = self.input_changed = self.software_stack_changed = False
+            self.missing_output = self.incomplete_output = self.updated_input = ()
+
+    def __init__(self, jobs: dict[str, str], depending: dict[str, list[str]]) -> None:
+        self.jobs, self.depending = jobs, depending
+
+    def needrun_jobs(self) -> list[str]:
+        return list(self.jobs)
+
+    def needrun(self, job: str) -> bool:
+        return job in self.jobs
+
+    def reason(self, job: str) -> Any:
+        return self.Reason(self.jobs[job] == "forced", self.jobs[job] == "edited")
+
+
+def test_what_a_change_makes_run_counts_whatever_else_was_asked_for() -> None:
+    depending = {"kmeans": ["table"], "decode": ["train"], "train": ["table", "kept"]}
+    jobs = {"kmeans": "forced", "decode": "edited", "train": "", "table": ""}
+    assert _unasked(Planned(jobs, depending)) == {"decode", "train", "table"}
+    assert _unasked(Planned({"kmeans": "forced", "table": ""}, depending)) == set()
+    assert _unasked(Planned({"decode": "edited", "train": "forced"}, depending)) == {"decode"}
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The commands that verify_shards prints remake a broken shard and what was made of it, and nothing is left broken."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -49,10 +50,29 @@ def test_exactly_what_is_broken_and_what_was_made_of_it_is_remade(
     assert edited.planned(*delete_as_told(edited)) == {**remade, "index_collection": 1}
 
 
-def test_without_targets_snakemake_would_leave_a_deleted_shard_missing(edited: Project) -> None:
-    """Why the printed command names them."""
-    (edited.folder / "data/pool" / "frames" / "000001.h5").unlink()
-    assert edited.planned() == {}
+def test_whatever_is_missing_is_asked_for_by_a_plain_call(edited: Project) -> None:
+    """A job that failed leaves nothing, while what was made of its earlier result stays."""
+    graph = edited.snakemake("--dag").stdout
+    jobs = set(re.findall(r"^\s*(\d+)\[", graph, re.M))
+    (everything,) = re.findall(r'^\s*(\d+)\[label = "all"', graph, re.M)
+    asked_for = set(re.findall(rf"^\s*(\d+) -> {everything}$", graph, re.M))
+    assert len(jobs) > 70
+    assert jobs - asked_for == {everything}
+
+
+def test_jobs_that_failed_after_an_edit_are_done_by_the_next_call(edited: Project) -> None:
+    grey = edited.folder / "data/pool/grey"
+    before = {path.name: path.read_bytes() for path in grey.glob("*.h5")}
+    stage = edited.folder / "pipeline_src/stages/extract_grey.py"
+    text = stage.read_text()
+    stage.write_text("raise SystemExit('no')\n")
+    target = "results/tiny/search/scales.json"
+    assert edited.snakemake("--keep-going", "--", target, check=False).returncode == 1
+    assert not list(grey.glob("*.h5"))
+    stage.write_text(text)
+    assert edited.planned()["extract_grey"] == len(before)
+    edited.snakemake("data/pool/index.json", *(f"data/pool/grey/{name}" for name in before))
+    assert {path.name: path.read_bytes() for path in grey.glob("*.h5")} == before
 
 
 def test_a_repaired_pool_is_whole_and_the_same_as_before(edited: Project) -> None:

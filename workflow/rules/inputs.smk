@@ -54,11 +54,18 @@ def made_of(collection, shards):
     return [*named, *tables]
 
 
+def all_shards(collection):
+    """Names of a collection's shards, with those of its rounds of retrying."""
+    rounds = SETTINGS.collections[collection].retries
+    return [
+        *planned_shards(collection),
+        *shards_of_rounds(Path(DATA, collection), rounds, f"collections.{collection}.retries"),
+    ]
+
+
 def shards_of(wildcards):
     """All that the index is made of."""
-    name = wildcards.collection
-    retried = shards_of_rounds(Path(DATA, name), SETTINGS.collections[name].retries, f"collections.{name}.retries")
-    return made_of(name, [*planned_shards(name), *retried])
+    return made_of(wildcards.collection, all_shards(wildcards.collection))
 
 
 @functools.cache
