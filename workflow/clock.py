@@ -12,7 +12,16 @@ LOGS = Path(".snakemake", "log")
 # File systems of other machines may be a moment ahead.
 TOLERATED_S = 5.0
 # What Snakemake is called for beside running jobs.
-LOOKS = ("dryrun", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "list_rules")
+LOOKS: tuple[str, ...] = (
+    "dryrun",
+    "summary",
+    "detailed_summary",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+    "list_rules",
+)
 LOOKS += ("list_target_rules", "list_changes", "lint", "unlock", "report", "archive", "cleanup_metadata")
 LOOKS += ("delete_all_output", "delete_temp_output", "print_compilation", "generate_unit_tests")
 
