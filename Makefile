@@ -11,7 +11,7 @@ demo: $(READY)
 	@echo "Report: $(CURDIR)/results/demo/report/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Through a real SLURM cluster on this machine; root on Debian installs it where it is missing.
 test-slurm: $(READY)
