@@ -28,9 +28,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
-    """A finished tiny run to read; `edited` is one to change. Of several processes one makes it for all."""
+    """A finished tiny run to read; `edited` is one to change. Of several processes one makes it for all.
+
+    So it is with several calls of pytest that are told the same folder, FINISHED_RUN.
+    """
     base = tmp_path_factory.getbasetemp()
-    project = Project((base if worker_id == "master" else base.parent) / "finished")
+    own = (base if worker_id == "master" else base.parent) / "finished"
+    project = Project(Path(os.environ.get("FINISHED_RUN", own)))
     with FileLock(f"{project.folder}.lock"):
         if not (project.run / "report" / "index.html").exists():
             shutil.rmtree(project.folder, ignore_errors=True)
