@@ -61,7 +61,8 @@ if (explorer) {
     label(value.toPrecision(3), { x: left - 6, y: y({ f: value }) + 4, "text-anchor": "end" });
     picture.append(element("line", { x1: left, x2: width - 8, y1: y({ f: value }), y2: y({ f: value }), class: "rule" }));
   }
-  for (const g of new Set([0, Math.round(last / 2), last])) label(g, { x: x({ g, i: 0 }), y: height - 16, "text-anchor": "middle" });
+  const named = new Set([0, Math.round(last / 2), last].filter((g) => generations.includes(g)));
+  for (const g of named) label(g, { x: x({ g, i: 0 }), y: height - 16, "text-anchor": "middle" });
   label("generation", { x: width / 2, y: height - 2, "text-anchor": "middle" });
   label("fitness", { x: 4, y: 12 });
   const points = individuals.map((one) => {

@@ -98,8 +98,8 @@ def test_strips_of_the_gallery_play(page: Any) -> None:
 
 
 def rewritten(project: Project, top1: dict[str, str]) -> Path:
-    """The page of a run, written again with other k-means results of some entries."""
-    table = project.run / "transfer" / "results.csv"
+    """The page of a run, written again with other k-means results of some entries; an empty one has failed."""
+    table = project.run / "transfer" / "summary.csv"
     with open(table) as file:
         rows = list(csv.DictReader(file))
     with open(table, "w", newline="") as file:
@@ -107,7 +107,9 @@ def rewritten(project: Project, top1: dict[str, str]) -> Path:
         writer.writeheader()
         for row in rows:
             if row["method"] == "kmeans" and row["entry"] in top1:
-                row["top1"] = top1[row["entry"]]
+                row["mean"] = top1[row["entry"]]
+                if not row["mean"]:
+                    row |= {"low": "", "high": "", "failed": "1"}
             writer.writerow(row)
     report = project.folder / "again"
     command = [sys.executable, "-m", "pipeline_src.stages.write_report", "--page", str(report / "index.html")]
@@ -159,3 +161,17 @@ def test_the_explorer_shows_each_individual_s_weights(page: Any, finished: Proje
     shown_weights = sorted((float(value) - 0.12) / 0.88 for value in page.execute_script(opacity))
     rows = [row for path in finished.run.glob("search/gen_*/generation.csv") for row in csv.DictReader(path.open())]
     assert shown_weights == pytest.approx(sorted(float(row["rgb.shuffle"]) for row in rows), abs=0.002)
+
+
+def test_the_explorer_names_generations_that_there_are(browser: Any, finished: Project, tmp_path: Path) -> None:
+    """A search of one generation has no second one."""
+    page = (finished.run / "report" / "index.html").read_text()
+    head, begin, rest = page.partition('id="population">')
+    text, end, tail = rest.partition("</script>")
+    for last, named in ((0, ["0"]), (1, ["0", "1"])):
+        population = json.loads(text)
+        population["individuals"] = [one for one in population["individuals"] if one["g"] <= last]
+        (tmp_path / "page.html").write_text(f"{head}{begin}{json.dumps(population)}{end}{tail}")
+        browser.get((tmp_path / "page.html").as_uri())
+        middle = "document.querySelectorAll('#explorer svg text[text-anchor=middle]')"
+        assert browser.execute_script(f"return [...{middle}].map(t => t.textContent)") == [*named, "generation"]
