@@ -20,6 +20,11 @@ from pipeline_src.settings.transfer import WEIGHT_FILES
 # Of the frames that torchvision's video networks were trained on, per channel, 0 to 255.
 MEAN = (255 * 0.43216, 255 * 0.394666, 255 * 0.37645)
 STD = (255 * 0.22803, 255 * 0.22145, 255 * 0.216989)
+# What a state dict's tensors may hold.
+NUMBERS = {
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+}  # fmt: skip
 
 
 def is_file(weights: str) -> bool:
@@ -105,16 +110,23 @@ def _of_file(path: Path) -> Mapping[str, Tensor]:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file of weights") from error
     except (SafetensorError, OSError, EOFError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
+        what = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a file of weights ({what})") from error
     except Exception as error:
         # UnpicklingError: more than tensors. Its message says how to run such a file; nobody should.
         raise UserError(f"{path}: holds more than tensors, or is damaged - allowed: a state dict") from error
     for key in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise UserError(f"{path}: not a state dict - allowed: names and tensors")
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) and _usable(found[key]) for key in found):
+        raise UserError(f"{path}: not a state dict - allowed: names and dense tensors of finite numbers")
     return found
+
+
+def _usable(value: Any) -> bool:
+    """Whether a network's parameter can be filled with it."""
+    stored = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+    return stored and value.dtype in NUMBERS and bool(value.isfinite().all())
 
 
 def _load(encoder: Encoder, state: Mapping[str, Tensor], where: str) -> None:

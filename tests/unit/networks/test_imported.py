@@ -107,6 +107,10 @@ def other_run(folder: Path) -> tuple[str, EncoderConfig]:
     return str(folder / "encoder.safetensors"), config
 
 
+STEM, STEM_SHAPE = "stem.0.weight", (64, 3, 3, 7, 7)
+NO_STATE = "weights.pth: not a state dict - allowed: names and dense tensors"
+
+
 class Harmful:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (exec, ("raise SystemExit('it ran')",))
@@ -122,6 +126,13 @@ class Harmful:
         (lambda path: torch.save({"fc.weight": torch.zeros(2)}, path), "stem.0.weight has shape None"),
         (lambda path: torch.save({"stem.0.weight": torch.zeros(2)}, path), r"has shape \(2,\) - needed"),
         (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b""), r"weights\.pth: not a file of weights \(EOFError\)"),
+        (lambda path: torch.save({0: torch.zeros(1)}, path), NO_STATE),
+        (lambda path: torch.save({STEM: torch.zeros(STEM_SHAPE).to_sparse()}, path), NO_STATE),
+        (lambda path: torch.save({STEM: torch.zeros(STEM_SHAPE, device="meta")}, path), NO_STATE),
+        (lambda path: torch.save({STEM: torch.zeros(STEM_SHAPE, dtype=torch.complex64)}, path), NO_STATE),
+        (lambda path: torch.save({STEM: torch.zeros(STEM_SHAPE, dtype=torch.bool)}, path), NO_STATE),
+        (lambda path: torch.save({STEM: torch.full(STEM_SHAPE, torch.nan)}, path), NO_STATE),
     ],
 )
 def test_a_foreign_file_is_tensors_or_refused(tmp_path: Path, write: object, told: str) -> None:
