@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline_src.errors import UserError
 from pipeline_src.networks.encoder import Encoder, build_encoder
-from pipeline_src.networks.encoder_file import EncoderConfig, load_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig, Fit, load_encoder
 from pipeline_src.networks.encoder_tensors import embedding_size
 from pipeline_src.settings.learning import NetworkSettings, WindowSettings
 from pipeline_src.settings.transfer import WEIGHT_FILES
@@ -27,13 +27,25 @@ NUMBERS = {
 }  # fmt: skip
 
 
+class FrameFormat(NamedTuple):
+    """Frames that a network is trained on or shown: frames per second, size in pixels, and decode.fit."""
+
+    rate: float
+    height: int
+    width: int
+    fit: Fit
+
+    def __str__(self) -> str:
+        return f"{self.rate:g} frames per second of {self.height}x{self.width} pixels, fit {self.fit}"
+
+
 def is_file(weights: str) -> bool:
     """Whether weights are named by a file."""
     return weights.endswith(WEIGHT_FILES)
 
 
 def import_encoder(
-    weights: str, network: str | None, window: WindowSettings, frames: tuple[float, int, int]
+    weights: str, network: str | None, window: WindowSettings, frames: FrameFormat
 ) -> tuple[Encoder, EncoderConfig]:
     """An RGB encoder from elsewhere and how it is used here.
 
@@ -42,7 +54,7 @@ def import_encoder(
             project, which brings its own window, or a state dict of a torchvision network.
         network: the architecture that a state dict is for; None otherwise.
         window: of embeddings, where the weights bring none.
-        frames: rate, height and width of the collections' frames.
+        frames: those of the collections.
 
     Raises:
         UserError: weights that cannot be read, downloaded or understood, or were trained with other frames. A foreign
@@ -57,13 +69,13 @@ def import_encoder(
         state = _of_file(Path(weights))
     encoder = build_encoder("rgb", network, 1)
     _load(encoder, state, f"{weights} for {network}")
-    rate, height, width = frames
     config = EncoderConfig(
         network=NetworkSettings.model_validate({"video": network}),
         window=window,
-        frame_rate=rate,
-        height=height,
-        width=width,
+        frame_rate=frames.rate,
+        height=frames.height,
+        width=frames.width,
+        fit=frames.fit,
         mean=MEAN,
         std=STD,
         embedding_size=embedding_size(encoder),
@@ -72,14 +84,13 @@ def import_encoder(
     return encoder.eval(), config
 
 
-def _of_a_run(weights: str, frames: tuple[float, int, int]) -> tuple[Encoder, EncoderConfig]:
+def _of_a_run(weights: str, frames: FrameFormat) -> tuple[Encoder, EncoderConfig]:
     encoder, config = load_encoder(weights)
-    trained = (config.frame_rate, config.height, config.width)
+    trained = FrameFormat(config.frame_rate, config.height, config.width, config.fit)
     if trained != frames:
-        theirs, ours = ("{:g} frames per second of {}x{} pixels".format(*found) for found in (trained, frames))
         raise UserError(
-            f"weights: {weights!r} was trained with {theirs} - allowed: with this run's {ours}; change decode, or take"
-            " an encoder of a run like this"
+            f"weights: {weights!r} was trained with {trained} - allowed: with this run's {frames}; change decode, or"
+            " take an encoder of a run like this"
         )
     return encoder, config
 

@@ -41,8 +41,8 @@ class LineupEntry(Settings):
         None,
         min_length=1,
         description="of a pretrained entry: `r3d_18/KINETICS400_V1` or another name of torchvision's weights, an"
-        " encoder.safetensors of another run with the same frame rate, height and width, or a file with the state dict"
-        " of a torchvision network",
+        " encoder.safetensors of another run with the same decode.frame_rate, height, width and fit, or a file with the"
+        " state dict of a torchvision network",
     )
     network: Literal["r3d_18", "r2plus1d_18"] | None = Field(None, description="what such a state dict is for")
     pool_fraction: float = Field(

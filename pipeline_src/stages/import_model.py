@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline_src.files import whole_file, write_json
-from pipeline_src.networks.encoder_file import save_encoder
-from pipeline_src.networks.imported import import_encoder
+from pipeline_src.networks.encoder_file import Fit, save_encoder
+from pipeline_src.networks.imported import FrameFormat, import_encoder
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.learning import WindowSettings
 from pipeline_src.shards.index import Collection
@@ -20,6 +20,7 @@ class StageSettings(Settings):
     weights: str = Field(min_length=1)
     network: str | None
     window: WindowSettings
+    fit: Fit
 
 
 def main() -> None:
@@ -32,7 +33,8 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     described = Collection.open(given.pool).describe("rgb")
-    frames = (described["attributes"]["frame_rate"], *described["item_shape"][:2])
+    height, width = described["item_shape"][:2]
+    frames = FrameFormat(described["attributes"]["frame_rate"], height, width, settings.fit)
     encoder, config = import_encoder(settings.weights, settings.network, settings.window, frames)
     save_encoder(given.encoder, encoder, config)
     write_json(given.config, config.model_dump(mode="json"))

@@ -15,7 +15,7 @@ from pipeline_src.batches.normalise import statistics_of
 from pipeline_src.batches.views import View
 from pipeline_src.files import whole_file, write_json
 from pipeline_src.loss.engine import EvolvedLoss
-from pipeline_src.networks.encoder_file import EncoderConfig, save_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig, Fit, save_encoder
 from pipeline_src.networks.parallel import process, processes
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
@@ -32,6 +32,7 @@ class PretrainSettings(Settings):
     loss: LossSettings
     network: NetworkSettings
     window: WindowSettings
+    fit: Fit
     training: TrainingSettings
     torch_threads: int
 
@@ -196,6 +197,7 @@ def encoder_config(
         frame_rate=frames["attributes"]["frame_rate"],
         height=frames["item_shape"][0],
         width=frames["item_shape"][1],
+        fit=settings.fit,
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         embedding_size=embedding_size,

@@ -30,7 +30,7 @@ def compare_sharing(pool: Collection) -> None:
     fitness = run.fitness.model_copy(update={"weak": None, "clips": len(pool.clips)})
     sections = {"loss": run.loss, "network": run.network, "window": run.window, "training": run.proxy}
     settings = {name: section.for_result() for name, section in {**sections, "fitness": fitness}.items()}
-    settings |= {"torch_threads": 1, "seed": 0, "code": "benchmark"}
+    settings |= {"fit": run.decode.fit, "torch_threads": 1, "seed": 0, "code": "benchmark"}
     taken = {}
     for share in (1, INDIVIDUALS):
         with tempfile.TemporaryDirectory() as name:

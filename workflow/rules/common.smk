@@ -109,12 +109,13 @@ def term_modules(terms):
 
 
 def training_settings(training, loss=SETTINGS.loss, **more):
+    seen = {"window": SETTINGS.window, "fit": SETTINGS.decode.fit}
     return settings_json(
         loss=loss,
         network=SETTINGS.network,
-        window=SETTINGS.window,
         training=training,
         torch_threads=SETTINGS.torch_threads,
+        **seen,
         **more,
     )
 

@@ -47,7 +47,10 @@ rule import_model:
         runtime=grows(60),
     params:
         settings=lambda wildcards: settings_json(
-            weights=ENTRIES[wildcards.entry].weights, network=ENTRIES[wildcards.entry].network, window=SETTINGS.window
+            weights=ENTRIES[wildcards.entry].weights,
+            network=ENTRIES[wildcards.entry].network,
+            window=SETTINGS.window,
+            fit=SETTINGS.decode.fit,
         ),
         code=code("import_model"),
     shell:

@@ -1,5 +1,6 @@
 """Encoders: stems for every modality, statistics per view, files that are checked."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,34 @@ def test_tensors_that_do_not_fit_their_configuration_are_named(tmp_path: Path) -
     save_encoder(path, built(), config(network=NetworkSettings(video="small_r3d", width=16)))
     with pytest.raises(UserError, match=r"parts.layer1.conv1.weight has shape \(8, 8, 3, 3, 3\)"):
         load_encoder(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"embedding_size": 31}, "embedding_size: 31 - allowed: 64, which its network gives"),
+        ({"std": [0, 5, 6]}, r"std.0: 0 - allowed: greater than or equal to 0.000001"),
+        ({"mean": [1, 2, 300]}, r"mean.2: 300 - allowed: less than or equal to 255"),
+        ({"window": {"frames": 4, "crop": 64}}, "window.crop: 64 - allowed: at most 20, its frames' size"),
+    ],
+)
+def test_a_configuration_that_no_training_writes_is_refused(
+    tmp_path: Path, changed: dict[str, object], told: str
+) -> None:
+    """The file may be anyone's: embedding with it would fail hours later, or give nonsense."""
+    path = tmp_path / "e.safetensors"
+    content = {**config().model_dump(mode="json"), **changed}
+    save_file(built().state_dict(), path, {"config": json.dumps(content)})
+    with pytest.raises(UserError, match=f"e.safetensors: not an encoder of this project: {told}"):
+        load_encoder(path)
+
+
+def test_an_encoder_of_before_fit_was_told_has_cropped_frames(tmp_path: Path) -> None:
+    path = tmp_path / "e.safetensors"
+    content = config().model_dump(mode="json")
+    del content["fit"]
+    save_file(built().state_dict(), path, {"config": json.dumps(content)})
+    assert load_encoder(path)[1].fit == "crop"
 
 
 def test_half_of_a_videos_stem_sees_what_changes_and_nothing_else() -> None:

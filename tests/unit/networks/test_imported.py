@@ -10,12 +10,12 @@ from torchvision.models.video import r3d_18
 
 from pipeline_src.errors import UserError
 from pipeline_src.networks.encoder import Features, build_encoder
-from pipeline_src.networks.encoder_file import EncoderConfig, save_encoder
-from pipeline_src.networks.imported import import_encoder
+from pipeline_src.networks.encoder_file import EncoderConfig, Fit, save_encoder
+from pipeline_src.networks.imported import FrameFormat, import_encoder
 from pipeline_src.settings.learning import NetworkSettings, WindowSettings
 
 WINDOW = WindowSettings(frames=4, crop=32)
-FRAMES = (8.0, 40, 48)
+FRAMES = FrameFormat(8.0, 40, 48, "crop")
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +85,22 @@ def test_weights_that_cannot_be_downloaded_are_told_with_a_way_out(monkeypatch: 
 
 def test_an_encoder_of_another_run_brings_its_own_window(tmp_path: Path) -> None:
     path, config = other_run(tmp_path)
-    assert import_encoder(path, None, WINDOW, (5.0, 20, 24))[1] == config
+    assert import_encoder(path, None, WINDOW, FrameFormat(5.0, 20, 24, "crop"))[1] == config
 
 
-@pytest.mark.parametrize("frames", [(8.0, 20, 24), (5.0, 24, 24), (5.0, 20, 20)])
-def test_a_model_trained_with_other_frames_is_refused_by_name(tmp_path: Path, frames: tuple[float, int, int]) -> None:
+@pytest.mark.parametrize(
+    "frames", [(8.0, 20, 24, "crop"), (5.0, 24, 24, "crop"), (5.0, 20, 20, "crop"), (5.0, 20, 24, "stretch")]
+)
+def test_a_model_trained_with_other_frames_is_refused_by_name(
+    tmp_path: Path, frames: tuple[float, int, int, Fit]
+) -> None:
     """Its row would be low for what it was shown, not for what it has learned."""
     path, _ = other_run(tmp_path)
-    rate, height, width = frames
-    theirs, ours = "5 frames per second of 20x24 pixels", f"{rate:g} frames per second of {height}x{width} pixels"
+    rate, height, width, fit = frames
+    theirs = "5 frames per second of 20x24 pixels, fit crop"
+    ours = f"{rate:g} frames per second of {height}x{width} pixels, fit {fit}"
     with pytest.raises(UserError, match=rf"^weights: '.*' was trained with {theirs} - allowed: .*{ours}; "):
-        import_encoder(path, None, WINDOW, frames)
+        import_encoder(path, None, WINDOW, FrameFormat(*frames))
 
 
 def other_run(folder: Path) -> tuple[str, EncoderConfig]:

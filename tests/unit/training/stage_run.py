@@ -16,6 +16,7 @@ SETTINGS = {
     "loss": {"terms": ["rgb.reconstruct", "rgb.moco", "audio~rgb.embed"], "tasks": {"moco": {"queue": 16, "size": 8}}},
     "network": {"video": "small_r3d", "width": 4, "decoder_width": 4},
     "window": {"frames": 5, "crop": 16, "future_frames": 2},
+    "fit": "crop",
     "training": {"iterations": 40, "batch_size": 4},
     "torch_threads": 1,
     "code": "x",

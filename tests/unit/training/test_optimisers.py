@@ -29,6 +29,7 @@ def settings(**training: Any) -> PretrainSettings:
         loss=small_loss("rgb.reconstruct", "rgb.moco"),
         network=NetworkSettings(video="small_r3d", width=4, decoder_width=4),
         window=WindowSettings(frames=5, crop=16, future_frames=2),
+        fit="crop",
         training=TrainingSettings(**{"batch_size": 4, "device": "cpu", **training}),
         torch_threads=1,
     )

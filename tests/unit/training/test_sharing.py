@@ -18,6 +18,7 @@ USED = PretrainSettings(
     loss=small_loss("rgb.reconstruct", "rgb.moco", "rgb.backward", "audio~rgb.embed", "flow.shuffle"),
     network=NetworkSettings(video="small_r3d", width=4, decoder_width=4),
     window=WindowSettings(frames=5, crop=16, future_frames=2),
+    fit="crop",
     training=TrainingSettings(batch_size=4, device="cpu", iterations=6, accumulate=2),
     torch_threads=1,
 )

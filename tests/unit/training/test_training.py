@@ -30,6 +30,7 @@ def settings(iterations: int = 6, **training: Any) -> PretrainSettings:
         loss=LossSettings.model_validate({}),
         network=NetworkSettings(video="small_r3d", width=4, decoder_width=4),
         window=WindowSettings(frames=4, crop=16, future_frames=2),
+        fit="crop",
         training=TrainingSettings(iterations=iterations, batch_size=4, learning_rate=0.01, device="cpu", **training),
         torch_threads=1,
     )
@@ -196,7 +197,7 @@ def test_a_disk_that_fills_up_is_told_and_the_earlier_checkpoint_stays(small_dis
 def test_an_encoder_that_does_not_fit_on_the_disk_leaves_nothing(small_disk: Path) -> None:
     config = EncoderConfig(
         network=NetworkSettings(video="small_r3d", width=16),
-        window=WindowSettings(),
+        window=WindowSettings(crop=16),
         frame_rate=8.0,
         height=20,
         width=20,

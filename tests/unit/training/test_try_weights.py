@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "loss": {"terms": ["rgb.reconstruct", "rgb.moco", "audio~rgb.embed"], "tasks": {"moco": {"queue": 16, "size": 8}}},
     "network": {"video": "small_r3d", "width": 4, "decoder_width": 4},
     "window": {"frames": 5, "crop": 16, "future_frames": 2},
+    "fit": "crop",
     "training": {"iterations": 6, "batch_size": 4},
     "fitness": {"zipf": {"clusters": 2, "max_noise": 9}, "clips": 8, "min_effective_rank": 1, "min_stability": 0},
     "torch_threads": 1,
