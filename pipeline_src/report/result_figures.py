@@ -1,6 +1,5 @@
 """Figures of the trained models: results with intervals, fitness against transfer, training curves."""
 
-from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -103,13 +102,13 @@ def fitness_against_transfer(facts: RunFacts, collection: str) -> list[Panel]:
                     label=METHOD_NAMES[method],
                 )
         longest = max(found.values(), key=len)
-        for letter, (name, fitness, _) in zip(ascii_lowercase, longest, strict=False):
+        for place, (name, fitness, _) in enumerate(longest, 1):
             highest = max(100 * p[2] for pairs in found.values() for p in pairs if p[0] == name)
             parts.append(f"{name} has fitness {number(fitness)} and at most {highest:.1f} %")
             above: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points"}
-            axes.annotate(letter, (fitness, highest), **above, fontsize=8, ha="center", color=MUTED)
+            axes.annotate(str(place), (fitness, highest), **above, fontsize=8, ha="center", color=MUTED)
             # Names have room in the legend only.
-            axes.plot([], [], linestyle="none", label=f"{letter}: {name}")
+            axes.plot([], [], linestyle="none", label=f"{place}: {name}")
         axes.margins(0.12, 0.15)
         drawing.title(f"fitness and transfer, {collection}")
         axes.set_xlabel("fitness (higher is better)")

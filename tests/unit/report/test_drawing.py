@@ -1,5 +1,6 @@
 """Figures have room for the names in them."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,21 @@ from matplotlib.figure import Figure
 from pipeline_src.report import drawing
 from pipeline_src.report.gather import gather
 from pipeline_src.report.page import draw_figures
+from pipeline_src.report.result_figures import fitness_against_transfer
 from tests.unit.report import conftest
 
 Make = Callable[..., Any]
 EVOLVED, TERM, UNIFORM = "evolved-with-a-name-of-forty-letters-xxx", "single_term_" + 28 * "x", "u" * 64
+
+
+def test_every_entry_of_a_long_lineup_has_a_name_and_a_mark_of_its_own(fake_run: Make) -> None:
+    """There are more entries than letters."""
+    names = [f"u{number}" for number in range(29)]
+    lineup = [{"name": "evolved", "kind": "evolved"}, *[{"name": name, "kind": "uniform"} for name in names]]
+    terms = {"terms": ["rgb.shuffle", "rgb>flow.translate"]}
+    (panel,) = fitness_against_transfer(gather(fake_run(lineup=lineup, loss=terms).write()), "motions")
+    assert [name for name in names if f"{name} has fitness" not in panel.description] == []
+    assert set(range(1, 31)) <= {int(number) for number in re.findall(r">(\d+): ", panel.svg)}
 
 
 @pytest.mark.filterwarnings("error:constrained_layout")

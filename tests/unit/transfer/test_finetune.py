@@ -58,9 +58,9 @@ def predict(
         height=20,
         width=20,
         mean=(100.0, 100.0, 100.0),
-        std=(std, std, std),
+        std=(50.0, 50.0, 50.0),
         embedding_size=32,
-    )
+    ).model_copy(update={"std": (std, std, std)})
     clips = split_clips(collection, 1)
     data = labelled_vectors(collection, 1, clips, np.zeros((len(clips), 1)))
     if test_labels is not None:
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_predictions(bright_or_dark: Collection) ->
 
 
 def test_a_diverged_training_is_no_prediction(bright_or_dark: Collection) -> None:
-    """Else the first class would be every clip's answer. A pool without contrast gives infinite values here."""
+    """Else the first class would be every clip's answer. A deviation that no file may have gives infinite values."""
     assert predict(bright_or_dark, 3, std=1e-40)[0] is None
 
 
