@@ -44,6 +44,7 @@ def model_card(
     format: ClipFormat,
     revision: str,
     results: pd.DataFrame,
+    pretrained: str | None = None,
 ) -> str:
     """The text, Markdown.
 
@@ -54,26 +55,18 @@ def model_card(
         format: of its input.
         revision: of the code.
         results: as `transfer.summaries.summary_table` gives it, of this entry; empty where nothing was evaluated.
+        pretrained: name or file of the weights that others trained; then data, training and weights are not told.
     """
-    trained = {term: weight for term, weight in weights.items() if weight > 0}
-    steps = training.iterations if trained else 0
+    if pretrained is None:
+        about, rows, loss, licence = _trained_here(kind, seeds, data, training, weights)
+    else:
+        about, rows, loss, licence = _trained_elsewhere(pretrained)
     parts = [
         f"# Video encoder `{entry}` of run `{run}`",
-        f"RGB windows to vectors of {format.embedding_size} numbers. {_kind(kind, data, steps)}",
+        f"RGB windows to vectors of {format.embedding_size} numbers. {about}",
         "## Training",
-        _table(
-            ("", ""),
-            [
-                ("collection", f"`{data.collection}` ({data.kind})"),
-                ("clips", f"{data.clips:,} of {data.videos:,} videos, {_hours(data.hours)}"),
-                ("steps", f"{steps:,} of {training.batch_size} clips, {training.optimiser}"),
-                ("seed", f"{seeds[0]}, the first of {', '.join(map(str, seeds))}"),
-                ("architecture", f"`{format.architecture}`"),
-                ("code", f"`{revision}`"),
-            ],
-        ),
-        "Weights of the loss:" if trained else "No term of the loss has a weight above 0.",
-        _weights(trained),
+        _table(("", ""), [*rows, ("architecture", f"`{format.architecture}`"), ("code", f"`{revision}`")]),
+        loss,
         "## Input",
         _input(format),
         "## Transfer",
@@ -86,17 +79,44 @@ def model_card(
         " appearance like those of its training clips; whatever is rare or one-sided there is so here. It was not"
         " tested for recognising people or for decisions about them, and should not be used for either.",
         "## Licence",
-        f"The code that made it is under the MIT licence. What you may do with the weights also depends on the terms of"
-        f" the videos in `{data.collection}`, which this run does not know: check them before you pass the weights on.",
+        f"The code that made this file is under the MIT licence. {licence}: check them before you pass the weights on.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _kind(kind: str, data: TrainingData, steps: int) -> str:
-    if not steps:
-        return "Not trained: as it was initialised, for comparison."
+def _trained_here(
+    kind: str, seeds: Sequence[int], data: TrainingData, training: TrainingSettings, weights: Mapping[str, float]
+) -> tuple[str, list[tuple[str, str]], str, str]:
+    """A sentence, rows of the table of training, the weights of the loss, and whose terms hold."""
+    trained = {term: weight for term, weight in weights.items() if weight > 0}
     how = "with labels" if data.labelled else "without labels"
-    return f"Trained {how}; its weights of the loss were found as kind `{kind}` of the lineup says."
+    about = f"Trained {how}; its weights of the loss were found as kind `{kind}` of the lineup says."
+    steps = training.iterations if trained else 0
+    rows = [
+        ("collection", f"`{data.collection}` ({data.kind})"),
+        ("clips", f"{data.clips:,} of {data.videos:,} videos, {_hours(data.hours)}"),
+        ("steps", f"{steps:,} of {training.batch_size} clips, {training.optimiser}"),
+        ("seed", f"{seeds[0]}, the first of {', '.join(map(str, seeds))}"),
+    ]
+    licence = (
+        f"What you may do with the weights also depends on the terms of the videos in `{data.collection}`, which this"
+        " run does not know"
+    )
+    if not trained:
+        about = "Not trained: as it was initialised, for comparison."
+        return about, rows, "No term of the loss has a weight above 0.", licence
+    return about, rows, f"Weights of the loss:\n\n{_weights(trained)}", licence
+
+
+def _trained_elsewhere(pretrained: str) -> tuple[str, list[tuple[str, str]], str, str]:
+    """As _trained_here, of weights that others trained."""
+    return (
+        f"Not trained by this run: its weights are `{pretrained}`, for comparison.",
+        [("weights", f"`{pretrained}`")],
+        "What they were trained on, and how, say those who made them.",
+        f"It does not cover the weights: the licence that `{pretrained}` came with, and the terms of the videos that"
+        " they were trained on, say what you may do with them",
+    )
 
 
 def _hours(hours: float) -> str:
@@ -110,7 +130,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _weights(weights: Mapping[str, float]) -> str:
     ordered = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))
-    return _table(("term", "weight"), [(f"`{term}`", f"{weight:.3f}") for term, weight in ordered]) if ordered else ""
+    return _table(("term", "weight"), [(f"`{term}`", f"{weight:.3f}") for term, weight in ordered])
 
 
 def _input(format: ClipFormat) -> str:

@@ -23,6 +23,7 @@ class StageSettings(Settings):
 
     Attributes:
         run, entry, kind: which model.
+        pretrained: weights of an entry that others trained.
         source: kind of source that its training clips have.
         seeds: of the run; the first one's model is exported.
     """
@@ -30,6 +31,7 @@ class StageSettings(Settings):
     run: str
     entry: str
     kind: str
+    pretrained: str | None
     source: str
     seeds: tuple[int, ...]
     decode: DecodeSettings
@@ -60,6 +62,7 @@ def main() -> None:
         run=settings.run,
         entry=settings.entry,
         kind=settings.kind,
+        pretrained=settings.pretrained,
         seeds=settings.seeds,
         data=_data(Collection.open(given.index), given, settings, config.frame_rate),
         training=settings.training,

@@ -30,6 +30,7 @@ rule export_encoder:
             run=SETTINGS.run,
             entry=wildcards.entry,
             kind=ENTRIES[wildcards.entry].kind,
+            pretrained=ENTRIES[wildcards.entry].weights,
             source=SETTINGS.collections[ENTRIES[wildcards.entry].collection or "pool"].source.kind,
             seeds=SETTINGS.seeds,
             decode=SETTINGS.decode,

@@ -85,6 +85,18 @@ def test_what_an_interval_does_not_hold_is_told() -> None:
     assert "1 evaluation gave no result" in text
 
 
+@pytest.mark.parametrize("weights", ["r3d_18/KINETICS400_V1", "found/weights.pth"])
+def test_weights_of_others_are_told_with_whose_licence_holds(weights: str) -> None:
+    """They learned nothing of this run's videos, whose terms would mislead whoever passes them on."""
+    text = card(kind="pretrained", pretrained=weights, weights={})
+    assert f"Not trained by this run: its weights are `{weights}`" in text
+    assert f"| weights | `{weights}` |" in text
+    assert "licence that `{weights}` came with" in text.replace(weights, "{weights}")
+    for wrong in ("as it was initialised", "`pool`", "| steps |", "| seed |", "No term of the loss"):
+        assert wrong not in text, wrong
+    assert card(kind="uniform").count("pretrained") == 0
+
+
 @pytest.mark.parametrize(
     ("changed", "part"),
     [
