@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -58,8 +59,24 @@ class Table:
     vectors: np.ndarray
 
 
+def check_new_table(path: Path) -> None:
+    """Raise UserError where a table of that name cannot be written, before work is spent on it; makes its folder."""
+    check_table_name(path)
+    if path.is_dir():
+        raise UserError(f"{path}: a folder - allowed: a file's name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # As whole_file makes one, with a name that is longer than the table's.
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}) - allowed: a name in a folder where you may write"
+        ) from error
+
+
 def check_table_name(path: Path) -> None:
-    """Raise UserError where a table of that name cannot be written or read, before work is spent on it."""
+    """Raise UserError where a table of that name can be neither written nor read."""
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: allowed: a name that ends with {', '.join(SUFFIXES)}")
     if path.suffix == ".parquet":

@@ -23,10 +23,10 @@ def main() -> None:
     import torch
 
     from pipeline_src.embedding.exported import load_exported
-    from pipeline_src.embedding.table import check_table_name, write_table
+    from pipeline_src.embedding.table import check_new_table, write_table
     from pipeline_src.embedding.videos import embed_videos, find_videos
 
-    check_table_name(given.out)
+    check_new_table(given.out)
     if given.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU - allowed: cpu, auto")
     encoder = load_exported(given.encoder)
@@ -66,7 +66,8 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--batch-size", type=int, default=32, help="windows per forward pass (default: 32)")
     options.add_argument("--num-workers", type=int, help="processes that decode (default: cores, at most 16)")
     options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
-    return options.parse_args()
+    # So that options may stand between several videos and OUT.
+    return options.parse_intermixed_args()
 
 
 if __name__ == "__main__":

@@ -164,6 +164,10 @@ def test_a_video_finds_itself_and_a_row_finds_others(
     ):
         with pytest.raises(UserError, match=message):
             call(monkeypatch, search_videos, query, "--embeddings", out, *more)
+    videos = sorted((tmp_path / "videos").glob("[abc].mp4"))
+    for words in ((*videos, "--encoder", export, out), ("--encoder", export, *videos, out)):
+        call(monkeypatch, embed_videos, *words, "--num-workers", 1)
+        assert f"{out}: 3 clips of 3 videos embedded, 0 failed" in capsys.readouterr().out
     other = make_export(tmp_path / "other", make_encoder(1), window={"frames": 6, "crop": 24})
     with pytest.raises(UserError, match=r"6x24x24 of .* - .*out.csv was made with small_r3d, 4x24x24 of"):
         call(monkeypatch, search_videos, video, "--embeddings", out, "--encoder", other)
@@ -173,3 +177,22 @@ def test_a_video_finds_itself_and_a_row_finds_others(
     ):
         with pytest.raises(UserError, match=message):
             call(monkeypatch, embed_videos, video, out, "--encoder", export, *more)
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("folder.npz", "folder.npz: a folder - allowed: a file's name"),
+        ("file/t.npz", r"file/t.npz: cannot be written \(.*\) - allowed: a name in a folder where you may write"),
+        (f"{250 * 'x'}.npz", "cannot be written"),
+    ],
+)
+def test_a_table_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, told: str
+) -> None:
+    """Hours of embedding would be lost."""
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=told):
+        call(monkeypatch, embed_videos, "none.mp4", tmp_path / out, "--encoder", tmp_path / "none")
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.npz", "file"}
