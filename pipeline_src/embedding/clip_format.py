@@ -5,26 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from pipeline_src.errors import UserError
+from pipeline_src.settings.export_limits import MOST_PIXELS, RANGES, most_windows
 
-# Least and largest value of each number.
-RANGES: dict[str, tuple[float, float]] = {
-    "network_width": (4, 256),
-    "embedding_size": (1, 1_000_000),
-    "frame_rate": (0.001, 120),
-    "height": (16, 1024),
-    "width": (16, 1024),
-    "jpeg_quality": (50, 100),
-    "frames": (2, 256),
-    "crop": (16, 1024),
-    "windows": (1, 100),
-    "max_duration_s": (0.001, 1e9),
-    "max_pixels": (1, 2**31 - 1),
-    "max_bytes": (1, 2**63),
-    "max_streams": (1, 2**31 - 1),
-    "timeout_s": (0.001, 1e9),
-}
-# Of all windows of a clip together, which are held at once.
-MOST_PIXELS = 2**28
 CHOICES = {
     "architecture": ("small_r3d", "r3d_18", "r2plus1d_18", "r3d_50", "r2plus1d_50"),
     "fit": ("crop", "stretch"),
@@ -105,7 +87,7 @@ def read_format(text: str, where: str) -> ClipFormat:
     if found["crop"] > min(found["height"], found["width"]):
         raise UserError(f"{where}: crop {found['crop']} - allowed: at most height and width")
     format = ClipFormat(**{**found, "mean": tuple(found["mean"]), "std": tuple(found["std"])})
-    if format.windows * format.frames * format.crop**2 > MOST_PIXELS:
+    if format.windows > most_windows(format.frames, format.crop):
         what = f"{format.windows} windows of {format.frames}x{format.crop}x{format.crop} pixels"
         raise UserError(f"{where}: {what} - allowed: at most {MOST_PIXELS} pixels together")
     return format

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from pipeline_src.embedding.clip_format import ClipFormat
+from pipeline_src.embedding.clip_format import ClipFormat, read_format
 from pipeline_src.embedding.exported import KEY
 from pipeline_src.files import whole_file
 from pipeline_src.networks.encoder_file import EncoderConfig
@@ -47,11 +47,17 @@ def format_of(config: EncoderConfig, decode: DecodeSettings, windows: int) -> Cl
 
 
 def write_export(encoder: str | os.PathLike[str], format: ClipFormat, out: Path) -> None:
-    """Write an encoder.safetensors to another file, and `format` in its metadata beside what they had."""
+    """Write an encoder.safetensors to another file, and `format` in its metadata beside what they had.
+
+    Raises:
+        UserError: nobody could read the export.
+    """
+    text = format.to_json()
+    read_format(text, str(out))
     with safe_open(encoder, framework="pt") as file:
         metadata = dict(file.metadata() or {})
     with whole_file(out) as part:
-        part.write_bytes(_with_sorted_header(save(load_file(encoder), metadata={**metadata, KEY: format.to_json()})))
+        part.write_bytes(_with_sorted_header(save(load_file(encoder), metadata={**metadata, KEY: text})))
 
 
 def _with_sorted_header(file: bytes) -> bytes:

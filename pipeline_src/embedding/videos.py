@@ -12,11 +12,12 @@ import torch
 
 from pipeline_src.clips.folder import is_utf8, list_videos
 from pipeline_src.clips.isolated import IsolatedError, TimedOutError, isolated
-from pipeline_src.embedding.clip_format import MOST_PIXELS, ClipFormat
+from pipeline_src.embedding.clip_format import ClipFormat
 from pipeline_src.embedding.exported import ClipEncoder
 from pipeline_src.embedding.table import ClipEmbedding
 from pipeline_src.embedding.windows import Clip, ClipWindows, cut, failed, read_windows
 from pipeline_src.errors import UserError
+from pipeline_src.settings.export_limits import most_windows
 
 # Of each reading process, so that nonsense in a file cannot ask for all there is.
 MEMORY_BYTES = 12 << 30
@@ -63,7 +64,7 @@ def embed_videos(
         batch_size: windows per forward pass; fewer where they are so large that memory may run out.
         workers: processes that decode; None for as many as there are cores, at most 16.
     """
-    batch_size = min(batch_size, max(1, MOST_PIXELS // (encoder.format.frames * encoder.format.crop**2)))
+    batch_size = min(batch_size, max(1, most_windows(encoder.format.frames, encoder.format.crop)))
     batch: list[ClipWindows] = []
     clips: list[Clip] = []
     for clip, read in _read_all([os.fspath(path) for path in paths], encoder.format, clip_duration_s, workers):

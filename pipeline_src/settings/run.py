@@ -9,6 +9,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.base import Settings, describe_error
 from pipeline_src.settings.clips import CollectionSettings, DecodeSettings, FetchSettings
+from pipeline_src.settings.export_limits import RANGES, most_windows
 from pipeline_src.settings.features import AudioSettings, FlowSettings
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings, WindowSettings
 from pipeline_src.settings.search import FitnessSettings, SearchSettings
@@ -92,6 +93,7 @@ class RunSettings(Settings):
     def _consistent(self) -> "RunSettings":
         _check_collections(self)
         _check_window(self)
+        _check_export(self)
         _check_terms(self)
         _check_references(self)
         return self
@@ -144,6 +146,20 @@ def _check_window(run: RunSettings) -> None:
         raise ValueError(
             f"network.decoder_stride: {run.network.decoder_stride} - allowed: a divisor of window.crop"
             f" {run.window.crop}"
+        )
+
+
+def _check_export(run: RunSettings) -> None:
+    """What no export can hold is told before anything is trained."""
+    for name in sorted(RANGES.keys() & DecodeSettings.model_fields.keys()):
+        value, (low, high) = getattr(run.decode, name), RANGES[name]
+        if not low <= value <= high:
+            raise ValueError(f"decode.{name}: {value:.10g} - allowed: {low:g} to {high:.10g}")
+    frames, crop, windows = run.window.frames, run.window.crop, run.transfer.embed.windows
+    if windows > (most := most_windows(frames, crop)):
+        raise ValueError(
+            f"transfer.embed.windows: {windows} - allowed: at most {most} of {frames}x{crop}x{crop} pixels, as those of"
+            " a clip are held together"
         )
 
 

@@ -129,6 +129,15 @@ def test_a_configuration_that_asks_for_more_than_a_machine_has_is_refused_at_onc
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
+def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    """Such a window may come from another run's encoder."""
+    with pytest.raises(
+        UserError, match=r"encoder.safetensors: 100 windows of 64x224x224 pixels - allowed: at most 268435456"
+    ):
+        make_export(tmp_path, height=224, width=224, window={"frames": 64, "crop": 224}, windows=100)
+    assert not (tmp_path / "encoder.safetensors").exists()
+
+
 def test_a_large_window_costs_nothing_before_its_use(tmp_path: Path) -> None:
     large = {"height": 1024, "width": 1024, "crop": 1024, "frames": 256, "windows": 1}
     folder = rewrite(make_export(tmp_path), lambda tensors, format: format.update(large))

@@ -10,7 +10,9 @@ import yaml
 
 from pipeline_src.errors import UserError
 from pipeline_src.settings import catalogue
-from pipeline_src.settings.learning import LossSettings
+from pipeline_src.settings.embedding import EmbedSettings
+from pipeline_src.settings.export_limits import RANGES
+from pipeline_src.settings.learning import LossSettings, NetworkSettings, WindowSettings
 from pipeline_src.settings.reference import reference
 from pipeline_src.settings.run import RunSettings, load_settings
 
@@ -47,6 +49,10 @@ def test_every_example_configuration_is_valid(path: Path) -> None:
         ("decode.frame_rate", -1, "decode.frame_rate: -1 - allowed: greater than 0"),
         ("decode.frame_rate", "fast", "decode.frame_rate: 'fast'"),
         ("fetch.proxy", "http://me:word@proxy.example:3128", "fetch: proxy: names a user or a password - allowed: an"),
+        ("decode.frame_rate", 0.0005, "decode.frame_rate: 0.0005 - allowed: 0.001 to 120"),
+        ("decode.max_duration_s", 2e9, "decode.max_duration_s: 2000000000 - allowed: 0.001 to 1000000000"),
+        ("decode.timeout_s", 1e-6, "decode.timeout_s: 1e-06 - allowed: 0.001 to 1000000000"),
+        ("decode.max_pixels", 2**31, "decode.max_pixels: 2147483648 - allowed: 1 to 2147483647"),
         ("flow.method", "tvl2", "'tvl2' - did you mean 'tvl1'?"),
         ("search.strategy", "tournamnt", "'tournamnt' - did you mean 'tournament'?"),
         ("loss.terms", ["rgb.shufle"], "terms: 'rgb.shufle' - did you mean 'rgb.shuffle'?"),
@@ -82,6 +88,27 @@ def test_a_wrong_value_names_the_setting_the_value_and_what_is_allowed(path: str
         load_settings(changed(path, value))
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_windows_that_an_export_could_not_hold_are_refused_before_anything_is_trained() -> None:
+    large = changed("decode", {"height": 224, "width": 224}) | {"window": {"frames": 64, "crop": 224}}
+    large["transfer"] = large["transfer"] | {"embed": {"windows": 83}}
+    load_settings(large)
+    large["transfer"]["embed"]["windows"] = 84
+    with pytest.raises(UserError, match=r"transfer.embed.windows: 84 - allowed: at most 83 of 64x224x224 pixels"):
+        load_settings(large)
+
+
+def test_no_other_setting_allows_what_an_export_does_not() -> None:
+    """A trained encoder could be exported, but not be read."""
+    for model, name, own in (
+        (WindowSettings, "frames", "frames"),
+        (WindowSettings, "crop", "crop"),
+        (NetworkSettings, "width", "network_width"),
+        (EmbedSettings, "windows", "windows"),
+    ):
+        bounds = [getattr(part, "ge", getattr(part, "le", None)) for part in model.model_fields[name].metadata]
+        assert (min(bounds), max(bounds)) == RANGES[own]
 
 
 def test_a_labelled_pool_is_refused() -> None:
