@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline_src.errors import DiskFullError, UserError
 
-# A process of another machine that has not written for so long is gone.
+# A process of another machine or container that has not written for so long is gone.
 ELSEWHERE_S = 3600.0
 
 
@@ -53,7 +53,7 @@ def whole_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _beside(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     """A temporary path that `make` has made, in a hidden folder of the target's own, so that no other is searched."""
     folder = target.with_name(f".{target.name}.part")
-    part = folder / f"{os.getpid()}-{platform.node()}{target.suffix}"
+    part = folder / f"{os.getpid()}-{_here()}{target.suffix}"
     try:
         _clear(folder, target.suffix)
         while not part.exists():
@@ -83,7 +83,7 @@ def _clear(folder: Path, suffix: str) -> None:
 
 def _abandoned(left: Path, suffix: str) -> bool:
     number, _, rest = left.name.removesuffix(".old").partition("-")
-    if rest != f"{platform.node()}{suffix}":
+    if rest != f"{_here()}{suffix}":
         return left.lstat().st_mtime < time.time() - ELSEWHERE_S
     try:
         os.kill(int(number), 0)
@@ -92,6 +92,18 @@ def _abandoned(left: Path, suffix: str) -> bool:
     except PermissionError:
         pass
     return int(number) == os.getpid()
+
+
+def _here() -> str:
+    """Where a process number means one process: a host, and on it a namespace, which containers have of their own."""
+    return f"{_process_namespace()}-{platform.node()}"
+
+
+def _process_namespace() -> str:
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "0"
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -105,9 +105,13 @@ def test_two_jobs_that_write_the_same_do_not_disturb_each_other(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "d"]
 
 
-def test_what_another_machine_writes_stays_until_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["platform.node", "pipeline_src.files._process_namespace"])
+def test_what_another_machine_or_container_writes_stays_until_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Containers of one host name count their processes each from 1 on."""
     with monkeypatch.context() as there:
-        there.setattr("platform.node", lambda: "another")
+        there.setattr(where, lambda: "another")
         theirs = whole_file(tmp_path / "a.h5")
         part = theirs.__enter__()
     write_both(tmp_path)
