@@ -28,9 +28,9 @@ def check_url(url: str, settings: FetchSettings) -> None:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError as error:
-        raise RefusedError(f"no valid URL: {error}") from error
+        host, _ = parts.hostname or "", parts.port  # A wrong port is an error, too.
+    except ValueError:  # It quotes what may be a password.
+        raise RefusedError("no valid URL - allowed: http://host/path and https://host/path") from None
     if parts.scheme.lower() not in ("http", "https") or not host or any(character < "!" for character in url):
         raise RefusedError(f"{parts.scheme}: allowed: http:// and https://")
     if parts.username is not None or parts.password is not None:

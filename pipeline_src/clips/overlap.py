@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.clips.rows import ClipRow, is_url, read_plan
+from pipeline_src.clips.rows import ClipRow, is_url, read_plan, told_address
 from pipeline_src.clips.splits import PARTS
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json
@@ -77,7 +77,9 @@ def check_collections(pool: Path, labelled: Iterable[Path]) -> dict[str, dict[st
         shared = shared_with_test(pool_rows, rows)
         if shared:
             clips = {row.clip_id for _, _, row in shared}
-            first = "; ".join(f"{mine} is {row.path} (test in {split})" for split, mine, row in shared[:NAMED_CLIPS])
+            first = "; ".join(
+                f"{mine} is {told_address(row.path)} (test in {split})" for split, mine, row in shared[:NAMED_CLIPS]
+            )
             raise UserError(
                 f"collections.{pool.name}.source: has the content of {len(clips)} test clips of"
                 f" collections.{folder.name}: {first} - allowed: none; take these videos out of the"

@@ -17,7 +17,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline_src.clips.probe import ProbeError, probe
-from pipeline_src.clips.rows import ClipRow, is_url, plan_text, read_plan, rewrite_if_changed, seconds_text
+from pipeline_src.clips.rows import (
+    ClipRow,
+    is_url,
+    plan_text,
+    read_plan,
+    rewrite_if_changed,
+    seconds_text,
+    told_address,
+)
 from pipeline_src.clips.sections import section_starts
 from pipeline_src.clips.sources import list_source
 from pipeline_src.clips.splits import check_parts, random_parts
@@ -181,7 +189,7 @@ def clip_id(identity: str, mark: str) -> str:
         mark: which clip of the video: its number, or the start that a list gives it. A numbered clip keeps
             its name when the file is replaced by one of another length, so only its own shard changes.
     """
-    stem = os.path.splitext(re.split(r"[?#]", identity)[0].rstrip("/").rsplit("/", 1)[-1])[0]
+    stem = os.path.splitext(re.split(r"[?#]", told_address(identity))[0].rstrip("/").rsplit("/", 1)[-1])[0]
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     readable = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:48].strip("_") or "clip"
     digest = hashlib.sha256(f"{identity}\0{mark}".encode()).hexdigest()[:12]

@@ -30,6 +30,10 @@ Status = Literal[
     "no_flow",  # decoded, but without the motion vectors that the flow was to be made of
     "other",
 ]
+# Scheme, host and port, and path of an address; between and behind them stand user, password, query and fragment.
+ADDRESS = re.compile(
+    r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?((?:\[[^]/?#@]*\]|[^]/?#@:[]*)(?::[0-9]*)?(?![^/?#]))([^?#]*)", re.IGNORECASE
+)
 # In the column start_s: number of a section whose start is drawn once the video's length is known.
 RANDOM = "random#"
 PLAN_COLUMNS = ("clip_id", "path", "start_s", "duration_s", "source_video", "content", "label")
@@ -130,6 +134,17 @@ class Piece:
 def is_url(path: str) -> bool:
     """Whether a path is an http or https URL."""
     return re.match(r"https?://", path, re.IGNORECASE) is not None
+
+
+def told_address(path: str) -> str:
+    """An address without user, password, query and fragment, which may be secrets; a path as it is.
+
+    Of what is no valid address the scheme is left: a password may stand anywhere in it.
+    """
+    if "://" not in path:
+        return path
+    found = ADDRESS.match(path)
+    return "".join(found.groups()) if found else f"{path.partition('://')[0]}://"
 
 
 def seconds_text(value: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline_src.clips.benchmarks import list_benchmark
 from pipeline_src.clips.folder import videos_of
-from pipeline_src.clips.rows import is_url, seconds_text
+from pipeline_src.clips.rows import is_url, seconds_text, told_address
 from pipeline_src.clips.splits import part_named
 from pipeline_src.clips.video import Listing, Video
 from pipeline_src.errors import UserError
@@ -95,8 +95,8 @@ def _from_list(source: ListSource, setting: str) -> list[Video]:
             repeated += 1
         else:
             raise UserError(
-                f"{source.path} line {line}, column {source.path_column}: {video.identity!r} - also on line"
-                f" {lines[key]} with other values; keep one of them"
+                f"{source.path} line {line}, column {source.path_column}: {told_address(video.identity)!r} - also on"
+                f" line {lines[key]} with other values; keep one of them"
             )
     if not videos:
         raise UserError(f"{setting}.path: {source.path!r} has no rows - allowed: a CSV file with a row for each video")
@@ -127,23 +127,23 @@ def list_rows(source: ListSource, setting: str) -> Iterator[tuple[int, dict[str,
     try:
         rows = read(source)
         have = next(rows)[1]
+        told = ", ".join(map(told_address, have))  # A list without a header may begin with an address.
         for key, column in wanted.items():
             if column is not None and column not in have:
                 raise UserError(
                     f"{setting}.{key}: {column!r} - not a column of {source.path}; allowed:"
-                    f" {', '.join(have) or 'none, the file is empty'}"
+                    f" {told or 'none, the file is empty'}"
                 )
         if len(set(have)) != len(have):
-            raise UserError(f"{source.path}: columns {', '.join(have)} - allowed: each name once")
+            raise UserError(f"{source.path}: columns {told} - allowed: each name once")
         for line, values in rows:
             if any("\0" in value for value in values):
                 raise UserError(f"{source.path} line {line}: a NUL character - allowed: text")
             row = dict(zip(have, values, strict=True))
             for column in wanted.values():
                 if column is not None and not row[column].isprintable():
-                    raise UserError(
-                        f"{source.path} line {line}, column {column}: {row[column]!r} - allowed: printable characters"
-                    )
+                    where = f"{source.path} line {line}, column {column}"
+                    raise UserError(f"{where}: {told_address(row[column])!r} - allowed: printable characters")
             yield line, row
     except OSError as error:
         raise UserError(f"{setting}.path: {source.path!r} - cannot be read: {error.strerror or error}") from error
@@ -192,8 +192,8 @@ def _video(source: ListSource, where: str, row: dict[str, str]) -> Video:
     path = place_of(identity, source)
     if not identity or ("://" in identity and not is_url(identity)):
         raise UserError(
-            f"{where}, column {source.path_column}: {identity!r} - allowed: a path, a URL that starts with http://"
-            " or https://, or a YouTube id"
+            f"{where}, column {source.path_column}: {told_address(identity)!r} - allowed: a path, a URL that starts"
+            " with http:// or https://, or a YouTube id"
         )
     label = ""
     if source.label_column is not None:
@@ -204,7 +204,7 @@ def _video(source: ListSource, where: str, row: dict[str, str]) -> Video:
     return Video(
         identity=identity,
         path=path,
-        source_video=grouped or without_query(identity),
+        source_video=without_secrets(grouped or identity),
         label=label,
         splits=tuple(part_named(row[column], f"{where}, column {column}") for column in source.split_columns),
         start_s=_seconds(row, source.start_column, where, needed=True),
@@ -212,10 +212,12 @@ def _video(source: ListSource, where: str, row: dict[str, str]) -> Video:
     )
 
 
-def without_query(identity: str) -> str:
-    """A name for tables: a URL's query, which may hold a token, as its hash; all else as it is."""
+def without_secrets(identity: str) -> str:
+    """A name for tables: what is not told of an address, such as a token, as its hash; all else as it is."""
+    told = told_address(identity)
     base, *query = re.split(r"[?#]", identity, maxsplit=1) if is_url(identity) else [identity]
-    return f"{base}#{hashlib.sha256(query[0].encode()).hexdigest()[:12]}" if query else base
+    hidden = query if told == base else [identity]
+    return f"{told}#{hashlib.sha256(hidden[0].encode()).hexdigest()[:12]}" if hidden else told
 
 
 def place_of(identity: str, source: ListSource) -> str:
@@ -237,5 +239,6 @@ def _seconds(row: dict[str, str], column: str | None, where: str, *, needed: boo
         value = math.nan
     # The bound keeps a typing error such as milliseconds from asking for a place that no video has.
     if not 0 <= value <= 1e7:
-        raise UserError(f"{where}, column {column}: {row[column]!r} - allowed: a number of seconds from 0 to 10000000")
+        found = told_address(row[column])
+        raise UserError(f"{where}, column {column}: {found!r} - allowed: a number of seconds from 0 to 10000000")
     return value

@@ -25,11 +25,14 @@ from tests.tiny_run import ROOT
         "http://[fe80::1]/a.mp4",
         "http://[::ffff:10.0.0.1]/",
         "http://example.org/a b\n.mp4",
+        "http://me:S3C/RET@example.org/a.mp4",
+        "http://me:S3CRET\u2100@example.org/a.mp4",
     ],
 )
 def test_an_address_that_is_not_public_http_is_refused(url: str) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as told:
         check_url(url, FetchSettings())
+    assert "S3C" not in str(told.value)
 
 
 def test_public_addresses_are_told_from_others() -> None:

@@ -80,7 +80,7 @@ def test_the_program_counts_or_names_the_clips_that_are_in_both(
 ) -> None:
     write_plan(tmp_path / "pool", [clip("p", "x.mp4", content="aa")], 0)
     write_plan(tmp_path / "good", [clip("t", "y.mp4", "test", "bb")], 1)
-    write_plan(tmp_path / "bad", [clip("t", "z.mp4", "test", "aa")], 1)
+    write_plan(tmp_path / "bad", [clip("t", "https://h/z.mp4?key=secret", "test", "aa")], 1)
     out = tmp_path / "overlap.json"
     front = [
         "check_overlap",
@@ -102,5 +102,5 @@ def test_the_program_counts_or_names_the_clips_that_are_in_both(
     assert raised.value.code == 2
     assert not out.exists()
     message = capsys.readouterr().err
-    assert "1 test clips of collections.bad: p is z.mp4 (test in split_1)" in message
+    assert "1 test clips of collections.bad: p is https://h/z.mp4 (test in split_1)" in message
     assert message.count("\n") == 1

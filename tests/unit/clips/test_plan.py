@@ -96,6 +96,20 @@ def test_clip_ids_tell_videos_of_the_same_name_and_sections_apart() -> None:
     assert clip_id("a/v.mp4", "#0").startswith("v-")
 
 
+def test_clip_ids_show_no_secret_of_an_address_and_tell_all_apart() -> None:
+    secret = [
+        f"http://{before}h.example{path}"
+        for before in ("", "me:S3CRET@", "me:S3/CRET@")
+        for path in ("", "/v", "?S3CRET")
+    ]
+    names = [clip_id(identity, "#0") for identity in secret]
+    assert len(set(names)) == len(secret)
+    assert not [name for name in names if re.search("me|S3|CRET", name.rpartition("-")[0])]
+    # Finished runs have these names.
+    assert clip_id("http://h.example/v.mp4?id=1", "#0") == "v-7ab116d7eecb"
+    assert clip_id("http://h.example", "#0") == "h-47f3876974c3"
+
+
 def test_clips_stay_in_their_shard() -> None:
     """A new video reruns the last shard only; a vanished one only its own."""
     first = assign_shards({}, [row(name) for name in "abcde"], 2)

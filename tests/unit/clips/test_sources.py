@@ -153,6 +153,46 @@ def test_a_wrong_list_is_one_line_that_names_place_and_value(
     assert "\n" not in str(raised.value)
 
 
+HIDDEN = "S3CRET"
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "message"),
+    [
+        (
+            f"path,at\nhttp://h/v?token={HIDDEN},1\nhttp://h/v?token={HIDDEN},1.0001\n",
+            {"start_column": "at"},
+            r"column path: 'http://h/v' - also on line 2",
+        ),
+        (f"path\nrtsp://me:{HIDDEN}@h/v\n", {}, r"line 2, column path: 'rtsp://h/v' - allowed"),
+        (f'path\n"http://me@h/v?token={HIDDEN}\tx"\n', {}, r"line 2, column path: 'http://h/v' - allowed: printable"),
+        (f"http://h/v?token={HIDDEN}\n", {}, r"path_column: 'path' - not a column of .*; allowed: http://h/v$"),
+        (f"path,http://h/v?{HIDDEN},http://h/v?{HIDDEN}\n", {}, r"columns path, http://h/v, http://h/v - allowed"),
+        (
+            f"path,at\nv.mp4,http://h/v?token={HIDDEN}\n",
+            {"start_column": "at"},
+            r"column at: 'http://h/v' - allowed: a number",
+        ),
+    ],
+)
+def test_an_address_is_told_without_what_may_be_secret(tmp_path: Path, text: str, source: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        listed(tmp_path, text, **source)
+    assert HIDDEN not in str(raised.value)
+
+
+def test_source_videos_are_named_without_secrets_and_told_apart(tmp_path: Path) -> None:
+    secret = [f"http://h/v{end}{HIDDEN}" for end in ("?", "#a", "?a=", "?b=")]
+    secret += [f"http://me:{HIDDEN}@h/v", f"http://you:{HIDDEN}@h/v", f"http://me:a/{HIDDEN}@h/v"]
+    named = [video.source_video for video in listed(tmp_path, "\n".join(["path", *secret]))]
+    assert len(set(named)) == len(secret)
+    assert HIDDEN not in "".join(named)
+    grouped = listed(
+        tmp_path, "\n".join(["path,from", f"a.mp4,{secret[0]}", f"b.mp4,{secret[0]}"]), source_video_column="from"
+    )
+    assert {video.source_video for video in grouped} == {named[0]}
+
+
 def test_a_list_that_is_missing_or_binary_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"source\.path: .*cannot be read: No such file"):
         list_source(
