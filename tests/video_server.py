@@ -101,6 +101,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", fault[3:])
             self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
             self.end_headers()
         elif fault == "reset":
             # Closing with a linger time of 0 sends a reset.

@@ -77,23 +77,30 @@ def classify(error: BaseException) -> tuple[Status, str]:
     if any(getattr(cause, "errno", None) == errno.EFBIG for cause in chain):
         return "over_limits", "larger than fetch.max_bytes"
     text = re.sub(r"^(\x1b\[[0-9;]*m)*ERROR:(\x1b\[[0-9;]*m)* *", "", str(error)) or type(error).__name__
-    # What follows the extractor and the video's name, which may hold any word.
-    said = re.sub(r"^\[[^\]]+\] [^:]*: ", "", text)
+    said = _said(text, chain)
     code = next((code for code in (getattr(cause, "status", None) for cause in chain) if isinstance(code, int)), None)
     if code is None and (stated := re.search(r"HTTP Error (\d{3})", said)):
         code = int(stated[1])
     if code == 429:
-        return "rate_limited", text
+        return "rate_limited", said
     if code in (408, 504):
-        return "timed_out", text
+        return "timed_out", said
     for name, pattern in MESSAGES if code is None or code < 500 else ():
         if (code is None or name in ("bot_check", "age", "region", "private")) and re.search(pattern, said, re.I):
-            return name, text
+            return name, said
     if code is not None and 400 <= code < 500:
-        return "unavailable", text
+        return "unavailable", said
     if any(isinstance(cause, TimeoutError) for cause in chain):
-        return "timed_out", text
-    return "other", text
+        return "timed_out", said
+    return "other", said
+
+
+def _said(text: str, chain: Iterable[BaseException]) -> str:
+    """A message without the extractor's name and the video's, which may hold any word and parts of its address."""
+    names = [name for cause in chain if (name := getattr(cause, "video_id", None))]
+    for name in names:
+        text = text.replace(f"] {name}: ", "] ")
+    return re.sub(r"^\[[^\]]+\] " if names else r"^\[[^\]]+\] [^:]*: ", "", text)
 
 
 def summary(statuses: Iterable[str]) -> list[str]:

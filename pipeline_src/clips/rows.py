@@ -153,22 +153,27 @@ def seconds_text(value: float) -> str:
 
 
 def short_reason(text: str, *hidden: str) -> str:
-    """One printable line of at most 160 characters that names no folder, URL query or memory address.
+    """One printable line of at most 160 characters without folders, memory addresses and what addresses keep secret.
 
     Args:
         text: a message of a program.
-        hidden: paths that the message may hold; only their last part is shown.
+        hidden: paths and addresses that the message may hold; only their last part is shown.
     """
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
-    for path in hidden:
-        if path:
-            line = line.replace(f"file:{path}", os.path.basename(path)).replace(path, os.path.basename(path))
+    known = "|".join(re.escape(path) + r"\S*" * ("://" in path) for path in hidden if path) or "(?!)"
+    # Other addresses and ends of such, too: yt-dlp names videos by addresses without the host.
+    told = rf"(?:file:)?({known})|[a-z][a-z0-9+.-]*://\S+|(?<=\S)[?#]\S+"
+    line = re.sub(told, _shown, line, flags=re.IGNORECASE)
     line = re.sub(r" @ 0x[0-9a-f]+", "", line)
-    line = re.sub(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", line)
-    line = re.sub(r"\?[^\s:?]+=[^\s:]*", "", line)  # yt-dlp names a video by its address without the host, too.
     line = "".join(character if character.isprintable() else " " for character in line)
     return re.sub(r"\s+", " ", line).strip()[:160]
+
+
+def _shown(found: re.Match[str]) -> str:
+    if found[1]:
+        return os.path.basename(told_address(found[1]))
+    return told_address(found[0]) if "://" in found[0] else ""
 
 
 def plan_text(rows: list[ClipRow], splits: int) -> str:

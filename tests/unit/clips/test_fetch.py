@@ -156,6 +156,26 @@ def test_a_failed_download_is_an_outcome_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("fault", ["html", 404, "-> /elsewhere?sig=ab/cdS3CRET", "-> /elsewhere?S3CRET"])
+def test_a_reason_names_nothing_of_an_address_but_its_place(
+    server: VideoServer, tmp_path: Path, fault: str | int
+) -> None:
+    """yt-dlp tells a video's name, too, which it takes from the end of the address, whatever that holds."""
+    server.faults["/v"], server.faults["/elsewhere"] = fault, "html"
+    for end in (
+        "?S3CRET",
+        "#S3CRET",
+        "?sig=ab/cdS3CRET",
+        "?sig=a:S3CRET",
+        "?a=%53%33CRET",
+        "?a='S3CRET",
+        "?a=b#/S3CRET",
+    ):
+        found = whole(f"{server.address}/v{end}", tmp_path)
+        assert "CRET" not in found.reason, end
+        assert ("404" if fault == 404 else "Unsupported URL: ") in found.reason
+
+
 def test_a_playlist_cannot_bring_in_a_file_of_this_machine(server: VideoServer, tmp_path: Path) -> None:
     lists = {
         "/leak.m3u8": b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",

@@ -57,6 +57,25 @@ def test_reasons_hold_no_folder_query_address_or_control_sign() -> None:
     assert len(short_reason("x" * 999)) == 160
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Unsupported URL: http://h/v?S3CRET", "Unsupported URL: v"),
+        ("Unsupported URL: HTTP://H/v?S3CRET", "Unsupported URL: v"),
+        ("Unsupported URL: http://h/v?S3CRET/S3CRET.mp4 it is", "Unsupported URL: v it is"),
+        ("[x] v?sig=a:S3CRET: no", "[x] v no"),
+        ("v#'S3CRET' of http://me:S3CRET@cdn/w?\"S3CRET no", "v of http://cdn/w no"),
+        ("stream #0:1 of 'http://h/v': what? no", "stream #0:1 of 'http://h/v': what? no"),
+    ],
+)
+def test_reasons_hold_no_secret_of_an_address(text: str, told: str) -> None:
+    assert short_reason(text, "http://h/v?S3CRET") == told
+
+
+def test_reasons_name_files_whatever_signs_these_have() -> None:
+    assert short_reason("/home/me/a#b?c.mp4: bad", "/home/me/a#b?c.mp4") == "a#b?c.mp4: bad"
+
+
 @pytest.mark.parametrize("info", [None, {"_type": "playlist"}, {"is_live": True}, {"live_status": "is_upcoming"}])
 def test_a_list_and_a_live_stream_are_no_video_to_be_had(info: Any) -> None:
     """Neither is a broken file, and neither is worth a retry."""
