@@ -14,9 +14,11 @@ from typing import Any
 os.environ["YTDLP_NO_PLUGINS"] = "1"
 
 import yt_dlp
+import yt_dlp.cookies
 import yt_dlp.downloader.external
 from yt_dlp.networking import Request
 
+from pipeline_src.clips.cookies import read_cookies
 from pipeline_src.clips.guard import check_url, install
 from pipeline_src.clips.outcomes import NoVideoError, OverLimitsError, TooShortError, UnavailableError, classify
 from pipeline_src.clips.ranges import Budget, NoRangesError, RangeFile
@@ -27,6 +29,9 @@ from pipeline_src.settings.clips import FetchSettings
 
 # It asks ffmpeg for its version before it downloads a list of fragments, which it then does itself.
 yt_dlp.downloader.external.FFmpegFD.available = classmethod(lambda cls, path=None: False)
+
+# It would print lines of a cookie file past the logger.
+yt_dlp.cookies.write_string = lambda *told, **how: None
 
 # Protocols that yt-dlp downloads itself, over http and https only.
 WHOLE = "[protocol~='^(https?|m3u8_native|m3u8|http_dash_segments)$']"
@@ -142,7 +147,7 @@ def _common_options(settings: FetchSettings) -> dict[str, Any]:
         found["proxy"] = settings.proxy
     if settings.cookies:
         # As text: yt-dlp writes cookies back when it ends, but other jobs read the file, too.
-        found["cookiefile"] = io.StringIO(Path(settings.cookies).read_text(encoding="utf-8"))
+        found["cookiefile"] = io.StringIO(read_cookies(settings.cookies))
     return found
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pipeline_src.clips.cookies import read_cookies
 from pipeline_src.clips.rows import ClipRow, Piece, StatusRow, Wanted, is_url
 from pipeline_src.settings.clips import FetchSettings
 
@@ -41,8 +42,13 @@ def fetch_clips(
 
     Returns:
         One row per clip, in order. Never raises for what a server or file does.
+
+    Raises:
+        UserError: the cookie file, where one is needed, cannot be read.
     """
     clips = list(clips)
+    if settings.cookies and any(is_url(clip.path) for clip in clips):
+        read_cookies(settings.cookies)  # Before each download reads it, and fails.
     needed = max(1, math.floor(len(clips) / (1 + spare) + 1e-9))
     rows: dict[str, StatusRow] = {}
     progress = tqdm(desc="fetch", total=needed, unit="clip", file=sys.stderr, mininterval=2)

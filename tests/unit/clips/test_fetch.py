@@ -19,6 +19,7 @@ from pipeline_src.clips.ffmpeg import ffmpeg_path
 from pipeline_src.clips.outcomes import PASSING
 from pipeline_src.clips.rows import ClipRow, Piece, Wanted, plan_text, read_status
 from pipeline_src.clips.sections import section_starts
+from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import DecodeSettings, FetchSettings
 from pipeline_src.stages import fetch_clips as stage
 from pipeline_src.stages.command import run
@@ -315,6 +316,24 @@ def test_cookies_are_sent_and_their_file_is_left_as_it_is(server: VideoServer, t
     assert server.cookies["/cookie.mp4"] == "name=value"
     assert jar.read_bytes() == before
     assert [str(path) for path in media.iterdir()] == [found.file]
+
+
+def test_a_wrong_cookie_file_stops_the_job_before_anything_is_asked_for(
+    server: VideoServer, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    jar = tmp_path / "cookies.txt"
+    jar.write_text("# Netscape HTTP Cookie File\nvideos.example FALSE / FALSE 2147483647 session S3CRET\n")
+    limits = LIMITS.model_copy(update={"cookies": str(jar)})
+    before = sum(server.requests.values())
+    with pytest.raises(UserError, match="line 2"):
+        fetch_clips([clip("a", f"{server.address}/v.mp4")], tmp_path, tmp_path, limits)
+    # Nor does a file that becomes wrong while the job runs.
+    (found,) = download(f"{server.address}/v.mp4", [Wanted("a", 0.0, None)], tmp_path, limits)
+    assert (found.status, "line 2" in found.reason) == ("other", True)
+    assert sum(server.requests.values()) == before
+    assert "S3CRET" not in "".join([*capfd.readouterr(), found.reason])
+    local = fetch_clips([clip("b", "missing.mp4")], tmp_path, tmp_path, limits)
+    assert [row.status for row in local] == ["missing"]
 
 
 @pytest.mark.parametrize("start", [None, 0.0])
