@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline_src.clips.outcomes import ADVICE, PASSING, classify
-from pipeline_src.clips.rows import seconds_text
+from pipeline_src.clips.rows import seconds_text, short_reason
 from pipeline_src.clips.sources import YOUTUBE_ID
 from pipeline_src.errors import UserError
 from pipeline_src.files import whole_file
@@ -161,6 +161,7 @@ def _ask(searcher: Searcher, text: str, source: YoutubeSource, name: str, found:
         return searcher.search(text, source.results_per_search)
     except Exception as error:
         status, reason = classify(error)
+        reason = short_reason(reason)
         then = ADVICE.get(status, "try again later") if status in PASSING else "see the reason"
         raise UserError(
             f"collections.{name}.source: the search for {text} failed ({status}: {reason}) with {found} of"

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from pipeline_src.clips.guard import install
+from pipeline_src.clips.outcomes import RefusedError
 from pipeline_src.clips.sample import Searcher, sample_videos
+from pipeline_src.errors import UserError
 from pipeline_src.settings.base import Settings
 from pipeline_src.settings.clips import FetchSettings, YoutubeSource
 from pipeline_src.stages.command import add_machine, parser, run, settings_from
@@ -27,7 +29,10 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings, given.machine)
     searcher = Searcher(settings.fetch)
-    install(settings.fetch)
+    try:
+        install(settings.fetch)
+    except RefusedError as error:
+        raise UserError(str(error)) from None
     sample_videos(settings.source, given.collection, settings.seed, searcher, given.answers, given.out)
 
 

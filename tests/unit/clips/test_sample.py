@@ -1,8 +1,10 @@
 """Searching YouTube through yt-dlp's own extractor interface, with a stand-in for its search."""
 
 import csv
+import json
 import random
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from pipeline_src.clips.sample import PREFIX_ALPHABET, Searcher, random_prefixes
 from pipeline_src.clips.sources import list_source
 from pipeline_src.errors import UserError
 from pipeline_src.settings.clips import CollectionSettings, FetchSettings, YoutubeSource
+from pipeline_src.stages import sample_videos as stage
+from pipeline_src.stages.command import run
 
 PAGE = 20
 IDS = PREFIX_ALPHABET + "-"
@@ -133,3 +137,37 @@ def test_what_was_found_is_planned_at_random_places(tmp_path: Path) -> None:
     for video in videos:
         assert video.path == f"https://www.youtube.com/watch?v={video.identity}"
         assert video.duration_s in (60, 300)
+
+
+@pytest.mark.parametrize("wrong", ["proxy", "cookies"])
+def test_a_wrong_proxy_or_cookie_file_is_one_line_without_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture, wrong: str
+) -> None:
+    jar = tmp_path / "cookies.txt"
+    jar.write_text("# Netscape HTTP Cookie File\nS3CRET\n")
+    settings = {
+        "source": {"kind": "youtube", "videos": 1},
+        "fetch": {"cookies": str(jar) if wrong == "cookies" else None},
+        "seed": 0,
+    }
+    if wrong == "proxy":
+        monkeypatch.setenv("http_proxy", "http://me:S3C/RET@proxy.example:3128")
+    files = ["--answers", str(tmp_path / "answers.jsonl"), "--out", str(tmp_path / "videos.csv")]
+    arguments = ["sample_videos", "--settings", json.dumps(settings), "--collection", "pool", *files]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as raised:
+        run(stage.main)
+    told = capfd.readouterr().err
+    assert (raised.value.code, told.count("\n")) == (2, 1)
+    assert ("environment's proxy" if wrong == "proxy" else "fetch.cookies: ") in told
+    assert "S3C" not in told
+
+
+def test_what_a_search_says_is_told_without_secrets(tmp_path: Path) -> None:
+    class Broken(StandIn):
+        def _search_results(self, query: str) -> Iterator[dict[str, Any]]:
+            raise RuntimeError("Failed to parse: http://me:S3CRET@proxy.example:3128/?key=S3CRET\nS3CRET")
+
+    with pytest.raises(UserError, match="Failed to parse: http://proxy") as raised:
+        sample(tmp_path, Broken(), videos=1)
+    assert "S3CRET" not in str(raised.value)
