@@ -12,6 +12,8 @@ from tests.video_server import VideoServer
 pytestmark = pytest.mark.slow
 
 PASSWORD, TOKEN, COOKIE, PROXY = SECRETS = ("S3CRET-PASSWORD", "S3CRET-TOKEN", "S3CRET-COOKIE", "S3CRET-PROXY")
+# Where an address has a token, and what yt-dlp takes for the video's name is another each time.
+ENDS = [f"?token={TOKEN}#{TOKEN}", f"?{TOKEN}", f"#{TOKEN}", f"?sig=ab/cd{TOKEN}", f"?sig=a:{TOKEN}", f"?a='{TOKEN}"]
 # As a request carries it.
 CREDENTIALS = b64encode(f"me:{PROXY}".encode()).decode()
 
@@ -39,17 +41,19 @@ def test_passwords_tokens_cookies_and_proxies_appear_nowhere(
     with VideoServer(small_video.read_bytes()) as server:
         monkeypatch.setenv("http_proxy", f"http://me:{PROXY}@{server.address.removeprefix('http://')}")
         paths = [f"/{number}.mp4" for number in range(40)]
-        server.faults = dict(zip(paths, (403, "html", "truncated", "reset", "dressed"), strict=False))
-        # One names a person, which is refused.
-        people = [f"me:{PASSWORD}@", *[""] * 39]
-        secret = f"?token={TOKEN}#{TOKEN}"
-        lines = [f"http://{person}videos.example{path}{secret}\n" for person, path in zip(people, paths, strict=True)]
+        away = f"-> http://videos.example/away?sig=ab/cd{TOKEN}"
+        server.faults = {**dict.fromkeys(paths[:6], "html"), **dict.fromkeys(paths[6:9], 403), "/away": "html"}
+        server.faults |= dict(zip(paths[9:], ("truncated", "reset", "dressed", away), strict=False))
+        lines = [f"http://videos.example{path}{end}\n" for path, end in zip(paths, ENDS * 7, strict=False)]
+        # Three name a person, which is refused.
+        lines += [f"http://me:{PASSWORD}@videos.example{path}\n" for path in ("", "/40.mp4")]
+        lines += [f"http://me:{PASSWORD}/{PASSWORD}@videos.example/41.mp4\n"]
         config = project.configure_list(lines, 20, retries=1, cookies=str(jar))
         config["search"] = {"population": 2, "generations": 1, "controls": []}
         config["lineup"] = [{"name": "evolved", "kind": "evolved"}]
         project.configure(config)
         done = project.snakemake()
-        assert COOKIE in server.cookies["/7.mp4"]
+        assert COOKIE in server.cookies["/17.mp4"]
     assert server.proxied == {"videos.example"}
     assert server.credentials == {f"Basic {CREDENTIALS}"}
     assert (project.run / "report/index.html").is_file()
