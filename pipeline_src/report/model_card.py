@@ -79,7 +79,7 @@ def model_card(
         " appearance like those of its training clips; whatever is rare or one-sided there is so here. It was not"
         " tested for recognising people or for decisions about them, and should not be used for either.",
         "## Licence",
-        f"The code that made this file is under the MIT licence. {licence}: check them before you pass the weights on.",
+        f"The code that made this file is under the MIT licence. {licence}. Check them before you pass the weights on.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -114,8 +114,8 @@ def _trained_elsewhere(pretrained: str) -> tuple[str, list[tuple[str, str]], str
         f"Not trained by this run: its weights are `{pretrained}`, for comparison.",
         [("weights", f"`{pretrained}`")],
         "What they were trained on, and how, say those who made them.",
-        f"It does not cover the weights: the licence that `{pretrained}` came with, and the terms of the videos that"
-        " they were trained on, say what you may do with them",
+        f"For the weights, the licence that `{pretrained}` came with counts, and the terms of the videos that they were"
+        " trained on",
     )
 
 
