@@ -161,6 +161,17 @@ def test_entries_put_together_vary_as_entries_not_as_seeds() -> None:
     assert together.training_variance == pytest.approx(np.var([0.25, 0.75], ddof=1) / 2)
 
 
+def test_a_seed_that_has_most_of_the_weight_brings_most_of_the_variance() -> None:
+    """Seed 0 has 3/4 of the weight, seed 1 the rest; where both are known, they are 0.5 apart."""
+    found = [
+        result(np.arange(40) < right, seed=seed, split=split)
+        for seed, split, right in ((0, 1, 20), (1, 1, 40), (0, 2, 8))
+    ]
+    (row,) = put_together(found)
+    assert row.mean == pytest.approx((0.75 + 0.2) / 2)
+    assert row.training_variance == pytest.approx((0.75**2 + 0.25**2) * np.var([0.5, 1], ddof=1))
+
+
 @pytest.mark.parametrize("count", [FEWEST_VIDEOS, 40])
 def test_all_right_all_wrong_and_equal_rows_still_have_an_interval(count: int) -> None:
     """No variance was seen, which is no proof that there is none."""

@@ -1,11 +1,14 @@
 """Means with intervals, and rows against each other, as the report reads them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
+from pipeline_src.transfer.intervals import difference, interval
 from pipeline_src.transfer.summaries import PAIRED, RANDOM_LOSSES, SUMMARY, paired_table, rows_of_lineup, summary_table
 
 KINDS = {"ours": "evolved", "r1": "random", "r2": "random", "raw pixels": "baseline"}
@@ -30,6 +33,56 @@ def test_failed_seeds_are_counted_and_in_no_number() -> None:
     assert theirs["sd"] == pytest.approx(np.std([0.4, 0.6], ddof=1), abs=1e-6)
     (pair,) = paired_table(rows).to_dict("records")
     assert (pair["entry"], pair["other"], pair["difference"]) == ("ours", "uniform", 0.3)
+
+
+def test_a_seed_that_is_left_of_several_gives_no_interval() -> None:
+    """Else the row that diverged most often has the narrowest interval, and the verdict."""
+    found = [answers("ours", 16, clips=400), *(answers("ours", None, seed=seed, clips=400) for seed in (1, 2))]
+    found += [answers("uniform", 8 + seed, seed=seed, clips=400) for seed in range(3)]
+    rows = rows_of_lineup(found, TWO)
+    ours, theirs = summary_table(rows).to_dict("records")
+    assert np.isnan([ours["low"], ours["high"]]).all()
+    assert theirs["low"] < theirs["mean"] < theirs["high"]
+    (pair,) = paired_table(rows).to_dict("records")
+    assert pair["difference"] == pytest.approx(ours["mean"] - theirs["mean"], abs=1e-6)
+    assert np.isnan([pair["low"], pair["high"], pair["p"]]).all()
+
+
+def by_split(entry: str, right: dict[int, int | None], *, seed: int = 0) -> list[Answers]:
+    """Splits of 20 clips each of other videos."""
+    found = [answers(entry, count, seed=seed, split=split) for split, count in right.items()]
+    return [replace(a, videos=np.char.add(f"split{a.split}", a.videos)) for a in found]
+
+
+def test_rows_are_held_against_each_other_on_splits_that_both_have_a_result_of() -> None:
+    """A row that failed on the hard split won by a mile against the same answers."""
+    rows = rows_of_lineup(by_split("ours", {1: None, 2: 14, 3: 14}) + by_split("uniform", {1: 4, 2: 14, 3: 14}), TWO)
+    ours, theirs = summary_table(rows).to_dict("records")
+    assert [ours[name] for name in ("splits", "all_splits", "mean")] == [2, 3, 0.7]
+    assert [theirs[name] for name in ("splits", "all_splits", "clips")] == [3, 3, 60]
+    (pair,) = paired_table(rows).to_dict("records")
+    assert [pair[n] for n in ("splits", "clips", "source_videos", "top1", "other_top1")] == [2, 40, 40, 0.7, 0.7]
+    assert (pair["difference"], pair["p"]) == (0, 1)
+    rows = rows_of_lineup(by_split("ours", {1: None, 2: 14}) + by_split("uniform", {1: 4, 2: None}), TWO)
+    assert paired_table(rows).empty
+
+
+def test_a_seed_that_is_missing_on_one_split_does_not_change_the_weight_of_splits() -> None:
+    """A seed that failed on the hard split made the row better."""
+    found = by_split("ours", {1: 4, 2: 16}) + by_split("ours", {1: None, 2: 16}, seed=1)
+    (row,) = rows_of_lineup(found, {"ours": "evolved"})
+    assert row.accuracy.mean == pytest.approx(0.5)
+
+
+def test_a_split_that_few_seeds_were_tested_on_is_no_spread_of_seeds() -> None:
+    """Seeds that agree wherever they can be compared are equal, though one of them met the hard split alone."""
+    found = by_split("ours", {1: 4, 2: 16}) + by_split("ours", {1: None, 2: 16}, seed=1)
+    (row,) = rows_of_lineup(found, {"ours": "evolved"})
+    assert (row.accuracy.trainings, row.accuracy.training_variance) == (2, 0)
+    apart = by_split("ours", {1: 4, 2: None}) + by_split("ours", {1: None, 2: 16}, seed=1)
+    (row,) = rows_of_lineup(apart, {"ours": "evolved"})
+    assert np.isnan(interval(row.accuracy)).all()
+    assert np.isnan(difference(row.accuracy, row.accuracy).p)
 
 
 def test_a_row_without_any_result_stays_and_is_held_against_nothing() -> None:
