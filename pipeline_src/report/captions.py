@@ -23,8 +23,8 @@ FIGURES = {
     "results": Caption(
         "Results",
         "Top-1 of every row of the results table",
-        "Dots: mean top-1 over splits and seeds; bars: 95 % interval over source videos and seeds; dashed:"
-        " chance, or the share of the most frequent class where that is larger.",
+        "Dots: mean top-1 over splits and seeds; bars: 95 % interval over source videos, and over seeds where a row"
+        " has several; dashed: chance, or the share of the most frequent class where that is larger.",
     ),
     "protocols": Caption(
         "Results",

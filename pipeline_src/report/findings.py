@@ -1,8 +1,6 @@
 """What the results say, in sentences computed from the numbers; a result that disappoints is said first."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pandas as pd
 
@@ -10,8 +8,6 @@ from pipeline_src.report.comparison import (
     METHOD_NAMES,
     METHODS,
     Comparison,
-    Rival,
-    Score,
     compare,
     entries_of,
     lineup_of,
@@ -19,20 +15,11 @@ from pipeline_src.report.comparison import (
     scores,
 )
 from pipeline_src.report.gather import RunFacts
-from pipeline_src.report.phrases import listed, number, percent, points, several, whole
+from pipeline_src.report.phrases import listed, percent, several, whole
+from pipeline_src.report.verdicts import Finding, against_rivals, details_of, headline_of
 from pipeline_src.transfer.baselines import FRAME_COUNT
-from pipeline_src.transfer.intervals import FEWEST_VIDEOS
 
 NAMED_CLASSES = 10
-Tone = Literal["good", "bad", "plain"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence or two; `bad` is what a reader must not overlook."""
-
-    text: str
-    tone: Tone = "plain"
 
 
 @dataclass(frozen=True)
@@ -143,111 +130,44 @@ def _collection(name: str, summary: pd.DataFrame, paired: pd.DataFrame, results:
     ours = evolved[0]
     others = rivals(summary, ours)
     compared = {rival.label: compare(summary, paired, ours, rival) for rival in others}
-    random = next((compared[rival.label] for rival in others if rival.random), [])
-    sentences = _against([r for r in others if not r.random], compared)
+    random = next((rival for rival in others if rival.random), None)
+    against_random = compared[random.label] if random else []
+    sentences = against_rivals([r for r in others if not r.random], compared)
     sentences += _known(lineup, results)
     table = []
     for rival in others:
         by_method = {item.method: item for item in compared[rival.label]}
         table.append((rival.label, [by_method.get(method) for method in METHODS]))
-    headline = _headline(name, scores(summary, ours), random)
-    return CollectionFindings(name, headline, [_details(item) for item in random], sentences, table)
-
-
-def _headline(name: str, ours: dict[str, Score], random: Sequence[Comparison]) -> Finding:
-    """Evolved against random, over all methods."""
-    if not any(score.mean is not None for score in ours.values()):
-        return Finding(f"On {name}, the evolved loss has no result: every evaluation failed.", "bad")
-    if not random:
-        return Finding(f"On {name}, there is no result of a random loss to hold the evolved loss against.", "bad")
-    won = [METHOD_NAMES[item.method] for item in random if item.verdict == "better"]
-    lost = [METHOD_NAMES[item.method] for item in random if item.verdict == "worse"]
-    if len(won) == len(random):
-        return Finding(f"On {name}, the evolved loss beats the random loss by every method.", "good")
-    worse = f", and is worse by {listed(lost)}" if lost else ""
-    if won:
-        return Finding(f"On {name}, the evolved loss beats the random loss by {listed(won)} only{worse}.", "plain")
-    if len(lost) == len(random):
-        return Finding(
-            f"On {name}, the evolved loss does not beat the random loss: it is worse by every method.", "bad"
-        )
-    if lost:
-        return Finding(f"On {name}, the evolved loss does not beat the random loss by any method{worse}.", "bad")
-    if any(item.verdict == "too few source videos" for item in random):
-        return Finding(
-            f"On {name}, it cannot be said whether the evolved loss beats the random loss: its test clips are of fewer"
-            f" than {FEWEST_VIDEOS} source videos.",
-            "bad",
-        )
-    higher = sum(item.gap > 0 for item in random)
-    how = {
-        0: "it is not higher by any method",
-        len(random): "it is higher by every method, but no more than noise gives",
-    }
-    text = how.get(higher, f"it is higher by {higher} of {len(random)} methods, and no more than noise gives")
-    return Finding(f"On {name}, the evolved loss does not beat the random loss: {text}.", "bad")
-
-
-def _details(item: Comparison) -> str:
-    interval = f", 95 % interval {points(item.low)} to {points(item.high)}, p {_p(item.p)}" if item.p else ""
-    return (
-        f"{METHOD_NAMES[item.method]}: {percent(item.ours)} against {percent(item.against)}, {points(item.gap)}"
-        f" points{interval}: {item.verdict}."
-    )
-
-
-def _p(value: float) -> str:
-    return "below 0.001" if value < 0.001 else number(value)
-
-
-def _against(others: Sequence[Rival], compared: dict[str, list[Comparison]]) -> list[Finding]:
-    """Rivals other than random, those with the same outcome by every method together."""
-    same: dict[str, list[Rival]] = {
-        "worse": [],
-        "within noise": [],
-        "better": [],
-        "too few source videos": [],
-    }
-    mixed = []
-    for rival in others:
-        verdicts = {item.verdict for item in compared[rival.label]}
-        if len(verdicts) == 1:
-            same[verdicts.pop()].append(rival)
-        elif verdicts:
-            mixed.append(rival)
-    texts = {
-        "worse": ("Evolved is worse, by every method, than {}.", "bad"),
-        "within noise": ("No difference beyond noise, by any method, between evolved and {}.", "bad"),
-        "better": ("Evolved is better, by every method, than {}.", "good"),
-        "too few source videos": ("Too few source videos for a verdict on evolved against {}.", "plain"),
-    }
-    found = []
-    for verdict, (text, tone) in texts.items():
-        if same[verdict]:
-            found.append(Finding(text.format(listed([r.label for r in same[verdict]])), tone))  # type: ignore[arg-type]
-    for rival in mixed:
-        parts = [f"{METHOD_NAMES[i.method]} {i.verdict} ({points(i.gap)})" for i in compared[rival.label]]
-        lost = any(item.verdict == "worse" for item in compared[rival.label])
-        found.append(Finding(f"Evolved against {rival.label}: {listed(parts)}.", "bad" if lost else "plain"))
-    if any(rival.chosen_by_test for rival in others):
-        found.append(Finding("The best single term was picked, for each method, by its test result, which favours it."))
-    return found
+    headline = headline_of(name, scores(summary, ours), random.methods if random else (), against_random)
+    return CollectionFindings(name, headline, [details_of(item) for item in against_random], sentences, table)
 
 
 def _chance(lineup: pd.DataFrame) -> list[Finding]:
     near: dict[str, list[str]] = {}
+    unknown: dict[str, list[str]] = {}
     trained = lineup[lineup["kind"] != "baseline"]
     for name in dict.fromkeys(trained["entry"]):
         for method, found in scores(lineup, name).items():
             if found.near_chance:
                 near.setdefault(method, []).append(name)
+            elif found.low is None:
+                unknown.setdefault(method, []).append(name)
     if trained["low"].isna().all():
         return []
     chance = f"chance ({percent(lineup['floor'].max())}, the larger of guessing and of naming the most frequent class)"
-    if not near:
-        return [Finding(f"Every trained entry is above {chance} by every method.")]
-    parts = [f"{METHOD_NAMES[method]}: {listed(names)}" for method, names in near.items()]
-    return [Finding(f"Within the interval of {chance}: {'; '.join(parts)}. Such results say nothing.", "bad")]
+    if near:
+        text = f"Within the interval of {chance}: {_by_method(near)}. Such results say nothing."
+        return [Finding(text, "bad")]
+    if unknown:
+        text = (
+            f"Every trained entry is above {chance} wherever it has an interval; it has none by {_by_method(unknown)}."
+        )
+        return [Finding(text)]
+    return [Finding(f"Every trained entry is above {chance} by every method.")]
+
+
+def _by_method(names: dict[str, list[str]]) -> str:
+    return "; ".join(f"{METHOD_NAMES[method]}: {listed(own)}" for method in METHODS if (own := names.get(method)))
 
 
 def _failed(lineup: pd.DataFrame) -> list[Finding]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline_src.embedding.clip_format import ClipFormat
+from pipeline_src.report.comparison import why_no_interval
 from pipeline_src.report.phrases import several
 from pipeline_src.settings.learning import TrainingSettings
 
@@ -154,16 +155,22 @@ def _results(results: pd.DataFrame) -> str:
         return "Not evaluated: this run has no labelled collection, or no result."
     rows = []
     for row in known.to_dict("records"):
-        few = pd.isna(row["low"])
-        interval = "too few source videos" if few else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
-        counted = [str(row[name]) for name in ("seeds", "splits", "clips", "source_videos")]
+        none = why_no_interval(row["source_videos"]) if pd.isna(row["low"]) else ""
+        interval = none or f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+        splits = f"{row['splits']} of {row['all_splits']}" if row["splits"] < row["all_splits"] else str(row["splits"])
+        counted = [str(row["seeds"]), splits, str(row["clips"]), str(row["source_videos"])]
         method, chance = METHODS[row["method"]], f"{100 * row['floor']:.1f}"
         rows.append((row["collection"], method, f"{100 * row['mean']:.1f}", interval, chance, *counted))
     head = ("collection", "method", "top-1 %", "95 % interval", "chance %", "seeds", "splits", "test clips", "videos")
-    about = "Means over seeds and splits. Intervals are of the source videos that are tested on"
-    about += (
-        " and of the seeds." if known["seeds"].max() > 1 else "; how much the luck of a training adds was not measured."
-    )
+    shown = known[known["low"].notna()]
+    several_seeds = (known if shown.empty else shown)["seeds"] > 1
+    about = "Means over splits and, within each, over seeds. Intervals are of the source videos that are tested on"
+    if several_seeds.all():
+        about += " and of the seeds."
+    elif several_seeds.any():
+        about += " and, where a row has several, of the seeds."
+    else:
+        about += "; how much the luck of a training adds was not measured."
     failed = (
         f" {several(int(results['failed'].sum()), 'evaluation')} gave no result." if results["failed"].any() else ""
     )

@@ -4,10 +4,10 @@ import pandas as pd
 
 from pipeline_src.report.comparison import METHOD_NAMES, lineup_of
 from pipeline_src.report.correlation import rank_correlation
-from pipeline_src.report.findings import Finding
 from pipeline_src.report.gather import RunFacts, measure_of
 from pipeline_src.report.paper import CORRELATION
 from pipeline_src.report.phrases import listed, number, several
+from pipeline_src.report.verdicts import Finding
 
 CONTROL_NAMES = {
     "uniform": "uniform weights",

@@ -70,7 +70,9 @@ class LossRow:
 
 
 def results_table(summary: pd.DataFrame, terms: dict[str, str]) -> list[ResultRow]:
-    """Rows of one collection in the lineup's order, baselines last; the best mean of each column is marked.
+    """Rows of one collection in the lineup's order, baselines last.
+
+    The best mean of each column, of rows with a result on every split, is marked.
 
     Args:
         summary: of one collection, as `lineup_of` gives it.
@@ -78,14 +80,15 @@ def results_table(summary: pd.DataFrame, terms: dict[str, str]) -> list[ResultRo
     """
     names = list(dict.fromkeys(summary["entry"]))
     found = {name: scores(summary, name) for name in names}
-    top = {
-        method: max((s[method].mean or 0.0 for s in found.values() if method in s), default=None) for method in METHODS
-    }
+    whole = [(m, s.mean) for own in found.values() for m, s in own.items() if s.mean is not None and not s.partial]
+    top = {method: max(mean for own, mean in whole if own == method) for method in {own for own, _ in whole}}
     rows = []
     for name in names:
         kind = summary.loc[summary["entry"] == name, "kind"].iloc[0]
         cells = [found[name].get(method) for method in METHODS]
-        best = [c is not None and c.mean is not None and c.mean == top[m] for c, m in zip(cells, METHODS, strict=True)]
+        best = [
+            c is not None and (m, c.mean) in top.items() and not c.partial for c, m in zip(cells, METHODS, strict=True)
+        ]
         about = f"only {terms[name]}" if name in terms else KINDS.get(kind, kind)
         rows.append(ResultRow(name, kind, about, cells, best))
     return rows

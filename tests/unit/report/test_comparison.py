@@ -31,7 +31,7 @@ def tables(*rows: tuple[str, int, float | None], videos: int = 50) -> tuple[pd.D
     return summary_table(lines), paired_table(lines)
 
 
-def verdict(first: list[float], second: list[float], videos: int = 50) -> str:
+def verdict(first: list[float | None], second: list[float | None], videos: int = 50) -> str:
     """Of evolved against uniform with these results by seed."""
     rows = [("evolved", seed, value) for seed, value in enumerate(first)]
     rows += [("uniform", seed, value) for seed, value in enumerate(second)]
@@ -45,6 +45,11 @@ def test_a_large_gap_is_a_difference_and_a_small_one_is_not() -> None:
     assert verdict([0.9], [0.4]) == "better"
     assert verdict([0.4], [0.9]) == "worse"
     assert verdict([0.9], [0.1], videos=4) == "too few source videos"
+
+
+def test_one_seed_left_of_several_is_no_verdict() -> None:
+    """A row of which most trainings diverged would win by what is left."""
+    assert verdict([0.9, None, None], [0.3, 0.4, 0.3]) == "too few seeds left"
 
 
 def test_scatter_over_seeds_can_hide_a_gap() -> None:
@@ -85,3 +90,33 @@ def test_rivals_pool_random_draws_and_name_the_best_single() -> None:
     assert compare(summary, paired, "evolved", random)[0].against == pytest.approx(0.3)
     assert compare(summary, paired, "evolved", single)[0].gap == pytest.approx(-0.1)
     assert RANDOM_LOSSES not in lineup_of(summary, "set")["entry"].tolist()
+
+
+def by_split(**top1: tuple[float | None, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Summary and pairs by entry, from the top-1 on each split of 20 videos of its own."""
+    found = []
+    for entry, values in top1.items():
+        for split, value in enumerate(values, 1):
+            right = None if value is None else np.arange(20) < value * 20
+            names = np.array([f"split{split}video{n}" for n in range(20)])
+            found.append(Answers("set", split, entry, 0, "linear", right, names, 0.2))
+    rows = rows_of_lineup(found, {name: KINDS[name] for name in top1})
+    return summary_table(rows), paired_table(rows)
+
+
+def test_a_comparison_has_the_means_of_the_splits_that_it_is_made_on() -> None:
+    """Else 70 % against 50 % differ by 0 points."""
+    summary, paired = by_split(evolved=(None, 0.7), uniform=(0.3, 0.7))
+    (found,) = compare(summary, paired, "evolved", rivals(summary, "evolved")[0])
+    assert (found.ours, found.against, found.gap) == (0.7, 0.7, 0)
+    assert (found.splits, found.all_splits, found.partial) == (1, 2, True)
+
+
+def test_the_best_single_term_has_a_result_on_every_split() -> None:
+    """The term that skipped the hard split would be the best."""
+    summary, _ = by_split(evolved=(0.5, 0.5), s1=(0.3, 0.6), s2=(None, 0.9))
+    (single,) = rivals(summary, "evolved")
+    assert single.rows == {"linear": "s1"}
+    summary, _ = by_split(evolved=(0.5, 0.5), s1=(0.3, None), s2=(None, 0.9))
+    (single,) = rivals(summary, "evolved")
+    assert (single.rows, single.methods) == ({}, ("linear",))

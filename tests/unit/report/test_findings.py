@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from pipeline_src.report.comparison import Comparison, Score
 from pipeline_src.report.findings import limits, transfer_findings
 from pipeline_src.report.gather import gather
 from pipeline_src.report.search_figures import fitness_curve
 from pipeline_src.report.search_findings import fitness_findings, search_findings
 from pipeline_src.report.summary import facts_list
+from pipeline_src.report.verdicts import details_of, headline_of
 
 Make = Callable[..., Any]
 FEW = {"loss": {"terms": ["rgb.shuffle", "rgb>flow.translate", "distill.flow.layer1"]}}
@@ -61,6 +63,92 @@ def test_an_evolved_entry_that_failed_everywhere(fake_run: Make) -> None:
     run = fake_run(**FEW)
     run.top1 = lambda entry, seed, method: None if entry == "evolved" else 0.3
     assert headline(run)[0] == "On motions, the evolved loss has no result: every evaluation failed."
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ({"kmeans"}, "k-means, the only method with a result of both."),
+        ({"kmeans", "retrieval"}, "k-means and R@1, the only methods with a result of both."),
+    ],
+)
+def test_a_win_by_the_methods_that_are_left_is_no_win_by_every_method(
+    fake_run: Make, known: set[str], text: str
+) -> None:
+    """An evolved network that diverged wherever it was trained on won the headline."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.3 if entry != "evolved" else 0.8 if method in known else None
+    assert headline(run) == (f"On motions, the evolved loss beats the random loss by {text}", "bad")
+
+
+def test_a_win_on_the_splits_that_are_left_says_so() -> None:
+    """Evolved that diverged on a split won without a word about it."""
+    score = Score(
+        0.8, None, results=1, failed=1, splits=1, all_splits=2, source_videos=40, low=0.7, high=0.9, floor=0.1
+    )
+    won = Comparison("linear", 1, 2, 40, ours=0.8, against=0.3, gap=0.5, low=0.3, high=0.7, p=0.0001)
+    found = headline_of("motions", {"linear": score}, ("linear",), [won])
+    assert found.text.endswith("beats the random loss by every method, on the splits that both have a result of.")
+    assert found.tone == "plain"
+    assert "80.0 % against 30.0 % on 1 of 2 splits, +50.0 points" in details_of(won)
+
+
+def test_methods_that_the_random_loss_failed_by_are_named(fake_run: Make) -> None:
+    """Else the failed ones count as won, or as not better."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: 0.8 if entry == "evolved" else None if method == "linear" else 0.3
+    text, tone = headline(run)
+    assert text.endswith("the only methods with a result of both.")
+    assert tone == "plain"
+    better = {"kmeans": 0.8}
+    run.top1 = lambda entry, seed, method: (
+        better.get(method, 0.3) if entry == "evolved" else None if method == "linear" else 0.3
+    )
+    assert headline(run)[0] == (
+        "On motions, the evolved loss beats the random loss by k-means only. By 1-layer, one of the two has no result."
+    )
+
+
+def test_a_rival_that_failed_by_most_methods_is_in_no_every(fake_run: Make) -> None:
+    """Better than a row by the one method that it did not fail by would be better by every method."""
+    run = fake_run(**FEW)
+    half = {"uniform": {"kmeans"}, "scratch": set()}
+    run.top1 = lambda entry, seed, method: (
+        0.8 if entry == "evolved" else 0.3 if method in half.get(entry, {method}) else None
+    )
+    found = transfer_findings(gather(run.write()))[0]
+    texts = [sentence.text for sentence in found.sentences]
+    assert any(
+        t.startswith("Evolved against uniform: k-means better (")
+        and t.endswith("By 1-layer, fine-tune and R@1, one of the two has no result.")
+        for t in texts
+    )
+    assert "No method has a result of both evolved and scratch." in texts
+    assert not any("by every method" in t and ("uniform" in t or "scratch" in t) for t in texts)
+
+
+def test_rows_without_a_result_are_not_above_chance(fake_run: Make) -> None:
+    """“Every trained entry is above chance by every method” held for a network that every evaluation failed of."""
+    run = fake_run(**FEW)
+    run.top1 = lambda entry, seed, method: (
+        None if entry == "scratch" or (entry, method) == ("uniform", "linear") else 0.6
+    )
+    (found,) = [f for f in transfer_findings(gather(run.write()))[0].sentences if "above chance" in f.text]
+    assert found.text.endswith(
+        "wherever it has an interval; it has none by k-means: scratch; 1-layer: uniform and scratch;"
+        " fine-tune: scratch; R@1: scratch."
+    )
+
+
+def test_a_verdict_on_one_seed_of_several_is_refused(fake_run: Make) -> None:
+    """What diverged twice of three times won by its luckiest training."""
+    run = fake_run(**FEW, seeds=[0, 1, 2])
+    run.top1 = lambda entry, seed, method: 0.3 if entry != "evolved" else None if seed else 0.8
+    found = transfer_findings(gather(run.write()))[0]
+    assert "it cannot be said" in found.headline.text
+    assert "fewer than two gave a result" in found.headline.text
+    assert found.details[0] == "k-means: 80.0 % against 30.0 %, +50.0 points: too few seeds left."
+    assert "Too few seeds gave a result for a verdict on evolved against" in found.sentences[0].text
 
 
 def test_failed_seeds_are_told_and_change_no_verdict(fake_run: Make) -> None:

@@ -24,7 +24,7 @@ def results(**changed: Any) -> pd.DataFrame:
         "results": 2,
         "failed": 0,
     }
-    row |= {"seeds": 2, "splits": 1, "clips": 100, "source_videos": 40, "floor": 0.1}
+    row |= {"seeds": 2, "splits": 1, "all_splits": 1, "clips": 100, "source_videos": 40, "floor": 0.1}
     row |= {"mean": 0.5, "sd": 0.1, "low": 0.404, "high": 0.596}
     return pd.DataFrame([{**row, **changed}], columns=list(SUMMARY))
 
@@ -79,7 +79,7 @@ def test_results_have_the_interval_that_they_came_with() -> None:
 
 def test_what_an_interval_does_not_hold_is_told() -> None:
     """A reader takes an interval for all that can differ."""
-    text = card(results=results(seeds=1, failed=1, low=float("nan"), high=float("nan")))
+    text = card(results=results(seeds=1, failed=1, source_videos=5, low=float("nan"), high=float("nan")))
     assert "| 50.0 | too few source videos |" in text
     assert "how much the luck of a training adds was not measured" in text
     assert "1 evaluation gave no result" in text
@@ -95,6 +95,20 @@ def test_weights_of_others_are_told_with_whose_licence_holds(weights: str) -> No
     for wrong in ("as it was initialised", "`pool`", "| steps |", "| seed |", "No term of the loss"):
         assert wrong not in text, wrong
     assert card(kind="uniform").count("pretrained") == 0
+
+
+def test_of_which_seeds_an_interval_is_holds_for_each_row() -> None:
+    """A row of one seed would be said to hold the luck of the seeds, and one that lost its seeds to lack videos."""
+    one_left = {"method": "finetune", "seeds": 1, "failed": 1, "low": float("nan"), "high": float("nan")}
+    text = card(results=pd.concat([results(), results(**one_left)], ignore_index=True))
+    assert "| actions | fine-tuned | 50.0 | too few seeds left |" in text
+    assert "Intervals are of the source videos that are tested on and of the seeds." in text
+    text = card(results=pd.concat([results(), results(method="kmeans", seeds=1)], ignore_index=True))
+    assert "Intervals are of the source videos that are tested on and, where a row has several, of the seeds." in text
+
+
+def test_splits_without_a_result_are_told() -> None:
+    assert "| 2 | 1 of 3 | 100 | 40 |" in card(results=results(all_splits=3))
 
 
 @pytest.mark.parametrize(
