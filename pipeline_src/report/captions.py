@@ -101,6 +101,10 @@ TABLES = {
     "confusions": "Test clips of each class by the class that they were named, by one layer.",
     "fitness": "Fitness of controls and of trained networks, per seed, with its parts and guards.",
     "losses": "Every logged step of every training: raw and scaled loss of each term, and its weight.",
+    "splits": "Test clips and classes of each split, chance and the share of the most frequent class; test clips of"
+    " classes without a training clip, these classes, and the top-1 that none can exceed for them.",
+    "overlap": "Clips and source videos that the pool shares with each part of a split, and source videos that the"
+    " split has on both of its sides.",
     "clips": "Planned, usable and failed clips of each collection by outcome.",
     "costs": "Jobs of each stage: seconds, processor time, memory.",
 }

@@ -20,6 +20,8 @@ def tidy_tables(facts: RunFacts) -> dict[str, pd.DataFrame]:
     confusions    test clips of each class by the class that they were named
     fitness       of controls and trained networks, per seed
     losses        every logged step of every training by term
+    splits        test clips, classes and chance of each split, and what its training lacks
+    overlap       what the pool shares with each part of a split, and the split with itself
     clips         planned, usable and failed clips of each collection by outcome
     costs         jobs of each stage: seconds, processor time, memory
     """
@@ -29,6 +31,8 @@ def tidy_tables(facts: RunFacts) -> dict[str, pd.DataFrame]:
         "confusions": _confusions(facts),
         "fitness": _fitness(facts),
         "losses": _losses(facts),
+        "splits": _splits(facts),
+        "overlap": _overlap(facts),
         "clips": _clips(facts),
         "costs": pd.DataFrame([asdict(cost) for cost in cost_per_stage(facts.jobs)]),
     }
@@ -88,6 +92,27 @@ def _losses(facts: RunFacts) -> pd.DataFrame:
         for term, value in step["terms"].items()
     ]
     return pd.DataFrame(rows, columns=["entry", "seed", "iteration", "term", "raw", "scaled", "weight"])
+
+
+def _splits(facts: RunFacts) -> pd.DataFrame:
+    columns = ["collection", "split", "test_clips", "classes", "chance", "majority", "unseen_clips", "unseen_classes"]
+    found = facts.results.dropna(subset=["test_clips"]).drop_duplicates(["collection", "split"])[columns]
+    return found.assign(
+        unseen_classes=["; ".join(names) for names in found["unseen_classes"]],
+        highest_top1=1 - found["unseen_clips"] / found["test_clips"],
+    )
+
+
+def _overlap(facts: RunFacts) -> pd.DataFrame:
+    rows = []
+    for name, splits in facts.overlap.items():
+        for split, counts in splits.items():
+            own = (name, int(split.removeprefix("split_")))
+            rows += [(*own, "clips of the pool", part, count) for part, count in counts["shared_clips"].items()]
+            shared = counts["shared_source_videos"].items()
+            rows += [(*own, "source videos of the pool", part, count) for part, count in shared]
+            rows.append((*own, "source videos of train and test", "", counts["source_videos_in_train_and_test"]))
+    return pd.DataFrame(rows, columns=["collection", "split", "shared", "part", "count"])
 
 
 def _clips(facts: RunFacts) -> pd.DataFrame:

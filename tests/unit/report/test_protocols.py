@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline_src.report import tables
+from pipeline_src.report.captions import TABLES
 from pipeline_src.report.gather import gather
 from pipeline_src.report.population import MOST, population
 from pipeline_src.report.protocol_figures import confusion_figure, fewer_labels_figure, pool_figure, recall_figure
@@ -87,7 +88,7 @@ def test_a_long_search_is_thinned_out_but_keeps_every_generation_s_best(fake_run
 def test_the_page_s_numbers_are_also_tidy_tables(fake_run: Make) -> None:
     facts = gather(fake_run().write())
     found = tidy_tables(facts)
-    assert set(found) == {"comparisons", "correlations", "confusions", "fitness", "losses", "clips", "costs"}
+    assert set(found) == set(TABLES)
     row = found["comparisons"].set_index(["other", "method"]).loc[("random loss", "linear")]
     assert (row["ours"], row["against"], row["gap"], row["verdict"]) == (0.35, 0.35, 0, "within noise")
     assert row["low"] < 0 < row["high"]
@@ -102,3 +103,21 @@ def test_the_page_s_numbers_are_also_tidy_tables(fake_run: Make) -> None:
     assert found["losses"]["raw"].notna().all()
     assert found["clips"].set_index(["collection", "outcome"]).loc[("pool", "planned"), "clips"] == 300
     assert found["costs"]["seconds"].sum() == pytest.approx(sum(job.seconds for job in facts.jobs))
+
+
+def test_what_limits_the_results_is_in_tidy_tables_too(fake_run: Make) -> None:
+    """“All its numbers as CSV”: the largest top-1 that a split allows, and what the pool shares with it."""
+    run = fake_run()
+    run.unseen = {1: (20, ["orbit", "zoom, fast"])}
+    facts = gather(run.write())
+    facts.overlap["motions"]["split_1"]["shared_source_videos"]["train"] = 3
+    facts.overlap["motions"]["split_1"]["source_videos_in_train_and_test"] = 2
+    found = tidy_tables(facts)
+    (split,) = found["splits"].to_dict("records")
+    assert (split["collection"], split["split"], split["test_clips"], split["classes"]) == ("motions", 1, 80, 8)
+    assert (split["unseen_clips"], split["unseen_classes"], split["highest_top1"]) == (20, "orbit; zoom, fast", 0.75)
+    assert (split["chance"], split["majority"]) == (0.125, 0.15)
+    counts = found["overlap"].set_index(["collection", "split", "shared", "part"])["count"]
+    assert counts[("motions", 1, "source videos of the pool", "train")] == 3
+    assert counts[("motions", 1, "source videos of train and test", "")] == 2
+    assert counts.sum() == 5
