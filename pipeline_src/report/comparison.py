@@ -8,8 +8,8 @@ import pandas as pd
 from pipeline_src.transfer.intervals import FEWEST_VIDEOS
 from pipeline_src.transfer.summaries import RANDOM_LOSSES
 
-METHODS = ("kmeans", "linear", "finetune", "retrieval")
-METHOD_NAMES = {"kmeans": "k-means", "linear": "1-layer", "finetune": "fine-tune", "retrieval": "R@1"}
+METHOD_NAMES = {"kmeans": "k-means", "linear": "1-layer", "finetune": "fine-tune", "retrieval": "R@1", "knn": "k-NN"}
+METHODS = tuple(METHOD_NAMES)
 Verdict = Literal["better", "worse", "within noise", "too few source videos", "too few seeds left"]
 
 

@@ -14,6 +14,7 @@ from pipeline_src.report.benchmarks import Job, read_jobs
 from pipeline_src.report.protocols import Protocols, read_protocols
 from pipeline_src.settings.run import RunSettings
 from pipeline_src.shards.index import failed_clips, read_statuses, read_table
+from pipeline_src.transfer.results import file_of
 
 DETAILS = ["train_clips", "test_clips", "classes", "chance", "majority", "unseen_clips"]
 
@@ -228,7 +229,7 @@ def _result_file(folder: Path, row: dict[Any, Any]) -> dict[str, Any]:
     """What one row of results.csv came from, for its number of test clips and its chance level."""
     split = folder / row["collection"] / f"split_{row['split']}"
     if row["kind"] != "baseline":
-        return _optional(split / row["entry"] / f"seed_{row['seed']}" / f"{row['method']}.json")
+        return _optional(split / row["entry"] / f"seed_{row['seed']}" / file_of(row["method"]))
     results = _optional(split / "baselines.json").get("results", [])
     return next((r for r in results if r["entry"] == row["entry"] and r["method"] == row["method"]), {})
 

@@ -10,7 +10,13 @@ from pipeline_src.report.comparison import why_no_interval
 from pipeline_src.report.phrases import several
 from pipeline_src.settings.learning import TrainingSettings
 
-METHODS = {"kmeans": "k-means", "linear": "one layer", "finetune": "fine-tuned", "retrieval": "nearest neighbour"}
+METHODS = {
+    "kmeans": "k-means",
+    "linear": "one layer",
+    "finetune": "fine-tuned",
+    "retrieval": "nearest neighbour",
+    "knn": "vote of the nearest",
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pipeline_src.report.phrases import listed, number, percent
 from pipeline_src.report.search_findings import fitness_and_transfer
 from pipeline_src.report.terms import DISTILL, Term, ordered
 
-METHOD_COLOURS = {"kmeans": ACCENT, "linear": SECOND, "finetune": WARM, "retrieval": THIRD}
+METHOD_COLOURS = {"kmeans": ACCENT, "linear": SECOND, "finetune": WARM, "retrieval": THIRD, "knn": INK}
 FAMILY_COLOURS = {
     "reconstruct": "#8a6d1d",
     "future": "#b4531f",

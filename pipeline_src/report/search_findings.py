@@ -74,9 +74,10 @@ def entry_fitness(facts: RunFacts) -> dict[str, float]:
 
 
 def fitness_and_transfer(facts: RunFacts, collection: str, method: str) -> list[tuple[str, float, float]]:
-    """Entry, fitness and mean top-1 of every entry that has both."""
+    """Entry, fitness and mean top-1 of every entry that has both, the latter on every split."""
     lineup, fitness = lineup_of(facts.protocols.summary, collection), entry_fitness(facts)
-    known = lineup[(lineup["method"] == method) & lineup["entry"].isin(list(fitness)) & lineup["mean"].notna()]
+    own = lineup[(lineup["method"] == method) & lineup["entry"].isin(list(fitness))]
+    known = own[own["mean"].notna() & (own["splits"] == own["all_splits"])]
     return [(e, fitness[e], float(mean)) for e, mean in zip(known["entry"], known["mean"], strict=True)]
 
 

@@ -108,7 +108,7 @@ def _evaluation(facts: RunFacts) -> str:
         sets.append(f"{name} ({several(collection.split_count, 'split')}, {clips})")
     windows = several(s.transfer.embed.windows, "window")
     return (
-        "k-means, one layer and retrieval on frozen features, and fine-tuning for"
+        "k-means, one layer, retrieval and a vote of the nearest on frozen features, and fine-tuning for"
         f" {_training(fine.iterations, fine.batch_size)} with learning rate {rate}; every entry, with {seeds}, on every"
         f" split of {listed(sets)}. What is said of a clip is the mean over {windows} of it."
     )

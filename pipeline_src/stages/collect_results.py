@@ -10,10 +10,18 @@ from pipeline_src.settings.transfer import FewerLabelsSettings, LineupEntry, Pro
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
-from pipeline_src.transfer.results import METHODS, collect, fewer_labels_table, kinds_of, probe_table, recall_table
+from pipeline_src.transfer.results import (
+    METHODS,
+    collect,
+    fewer_labels_table,
+    kinds_of,
+    probe_table,
+    recall_table,
+    results_in,
+)
 from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
 
-BY_CLIP = ("predictions", "neighbours")
+BY_CLIP = ("predictions", "neighbours", "knn_predictions")
 
 
 class StageSettings(Settings):
@@ -83,7 +91,7 @@ def _read(
 def _single(files: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each result by itself, those of baselines too."""
     for path, content in files:
-        for found in content.get("results", [content]):
+        for found in results_in(content):
             yield path, found
 
 

@@ -15,6 +15,7 @@ from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.shards.index import Collection
 from pipeline_src.stages.command import parser, run, settings_from
 from pipeline_src.transfer.answers import Truths, answers_of
+from pipeline_src.transfer.results import results_in
 from pipeline_src.transfer.summaries import rows_of_lineup, summary_table
 
 
@@ -57,7 +58,7 @@ def main() -> None:
     config = read_config(given.encoder)
     format = format_of(config, settings.decode, settings.embed.windows)
     truths = Truths(Collection.open(path) for path in given.labelled)
-    answers = [answers_of(str(path), read_json(path), truths) for path in given.results]
+    answers = [answers_of(str(path), one, truths) for path in given.results for one in results_in(read_json(path))]
     card = model_card(
         run=settings.run,
         entry=settings.entry,

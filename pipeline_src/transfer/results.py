@@ -11,7 +11,9 @@ from pipeline_src.transfer.baselines import FRAME_COUNT, RAW_PIXELS
 
 RESULT = ("collection", "split", "entry", "seed")
 COLUMNS = ("collection", "split", "entry", "kind", "seed", "method", "top1")
+# Each has a file.
 METHODS = ("kmeans", "linear", "finetune", "retrieval")
+KNN = "knn"
 
 
 def collect(files: Iterable[tuple[str, Any]], lineup: Sequence[LineupEntry]) -> pd.DataFrame:
@@ -43,6 +45,23 @@ def collect(files: Iterable[tuple[str, Any]], lineup: Sequence[LineupEntry]) -> 
 def kinds_of(lineup: Sequence[LineupEntry]) -> dict[str, str]:
     """Kind of every row of the results: the lineup's entries in their order, then baselines."""
     return {entry.name: str(entry.kind) for entry in lineup} | dict.fromkeys((FRAME_COUNT, RAW_PIXELS), "baseline")
+
+
+def results_in(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each result of a file by itself: one, or `{"results": [...]}`; beside retrieval the vote of the nearest."""
+    found = []
+    for result in content.get("results", [content]):
+        found.append(dict(result))
+        if result.get("method") == "retrieval":
+            own = {name: value for name, value in result.items() if name not in ("recall", "neighbours")}
+            vote = {"top1": result.get("knn_top1"), "predictions": result.get("knn_predictions", [])}
+            found.append({**own, "method": KNN, **vote})
+    return found
+
+
+def file_of(method: str) -> str:
+    """The name of the file that holds a network's result by a method."""
+    return "retrieval.json" if method == KNN else f"{method}.json"
 
 
 def recall_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
@@ -81,8 +100,9 @@ def probe_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
 
 
 def method_order(name: str) -> tuple[int, str]:
-    """Sorts methods as METHODS does, others behind."""
-    return (METHODS.index(name) if name in METHODS else len(METHODS), name)
+    """Sorts methods as METHODS does, the vote of the nearest and others behind."""
+    known = (*METHODS, KNN)
+    return (known.index(name) if name in known else len(known), name)
 
 
 def require(path: str, found: Any, names: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ def predict_by_neighbours(data: LabelledVectors, settings: RetrievalSettings) ->
 
         recall: {k: share of test clips with one of their class among the k nearest}; k up to the training clips.
         knn_top1: of a vote of the nearest, weighted by exp(cosine / temperature) (Wu et al. 2018).
+        knn_predictions: per test clip, the class that won the vote.
         neighbours: per test clip, the places of its nearest among the split's training and validation clips.
 
     Args:
@@ -36,12 +37,14 @@ def predict_by_neighbours(data: LabelledVectors, settings: RetrievalSettings) ->
     # The nearest counts 1: what is common to all weights would only overflow.
     weights = np.exp((similarity[:, :voters] - similarity[:, :1]) / settings.temperature)
     np.add.at(votes, (np.arange(len(asked))[:, None], classes[nearest[:, :voters]]), weights)
+    voted = names[votes.argmax(1)]
     return Prediction(
         labels=known[nearest[:, 0]],
         train_clips=int(training.sum()),
         details={
             "recall": {str(rank): round(float(found[:, :rank].any(1).mean()), 6) for rank in ranks},
-            "knn_top1": round(float((names[votes.argmax(1)] == asked).mean()), 6),
+            "knn_top1": round(float((voted == asked).mean()), 6),
+            "knn_predictions": [str(name) for name in voted],
             "neighbours": nearest[:, : settings.kept].tolist(),
         },
     )

@@ -50,9 +50,8 @@ def test_every_entry_has_a_result_of_every_method(finished: Project) -> None:
     with open(finished.run / "transfer" / "results.csv") as file:
         rows = list(csv.DictReader(file))
     found = {(row["entry"], row["method"]) for row in rows}
-    wanted = {
-        (entry["name"], method) for entry in TINY["lineup"] for method in ("kmeans", "linear", "finetune", "retrieval")
-    }
+    methods = ("kmeans", "linear", "finetune", "retrieval", "knn")
+    wanted = {(entry["name"], method) for entry in TINY["lineup"] for method in methods}
     assert found >= wanted
     assert {entry for entry, _ in found} >= {"frame count", "raw pixels"}
     assert all(0 <= float(row["top1"]) <= 1 for row in rows)

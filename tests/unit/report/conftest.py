@@ -17,7 +17,7 @@ from pipeline_src.transfer.results import kinds_of
 from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
 
 LABELS = ("bounce", "orbit", "zoom")
-METHODS = ("kmeans", "linear", "finetune", "retrieval")
+METHODS = ("kmeans", "linear", "finetune", "retrieval", "knn")
 HOSTILE = "<script>alert('clip')</script>&\"x"
 
 Top1 = Callable[[str, int, str], float | None]
@@ -194,11 +194,12 @@ class FakeRun:
                                 "method": method,
                                 "top1": top1,
                                 "predictions": [LABELS[n % 3] for n in range(20)]
-                                if top1 is not None and method != "retrieval"
+                                if top1 is not None and method not in ("retrieval", "knn")
                                 else [],
                             }
                             where = folder / name / f"split_{split}" / entry.name / f"seed_{seed}"
-                            _json(where / f"{method}.json", content)
+                            if method != "knn":  # In the file of retrieval.
+                                _json(where / f"{method}.json", content)
                             value = "" if top1 is None else top1
                             table.append([name, split, entry.name, entry.kind, seed, method, value])
                 results = []

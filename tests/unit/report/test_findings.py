@@ -120,7 +120,7 @@ def test_a_rival_that_failed_by_most_methods_is_in_no_every(fake_run: Make) -> N
     texts = [sentence.text for sentence in found.sentences]
     assert any(
         t.startswith("Evolved against uniform: k-means better (")
-        and t.endswith("By 1-layer, fine-tune and R@1, one of the two has no result.")
+        and t.endswith("By 1-layer, fine-tune, R@1 and k-NN, one of the two has no result.")
         for t in texts
     )
     assert "No method has a result of both evolved and scratch." in texts
@@ -136,7 +136,7 @@ def test_rows_without_a_result_are_not_above_chance(fake_run: Make) -> None:
     (found,) = [f for f in transfer_findings(gather(run.write()))[0].sentences if "above chance" in f.text]
     assert found.text.endswith(
         "wherever it has an interval; it has none by k-means: scratch; 1-layer: uniform and scratch;"
-        " fine-tune: scratch; R@1: scratch."
+        " fine-tune: scratch; R@1: scratch; k-NN: scratch."
     )
 
 
@@ -157,7 +157,7 @@ def test_failed_seeds_are_told_and_change_no_verdict(fake_run: Make) -> None:
     run.top1 = lambda entry, seed, method: 0.3 if entry != "evolved" else None if seed == 2 else 0.8
     found = transfer_findings(gather(run.write()))[0]
     assert found.headline.tone == "good"
-    assert "4 evaluations gave no result and are in no mean and no comparison: evolved." in [
+    assert "5 evaluations gave no result and are in no mean and no comparison: evolved." in [
         sentence.text for sentence in found.sentences
     ]
 
@@ -323,6 +323,6 @@ def test_fitness_and_transfer_over_the_lineup(fake_run: Make) -> None:
     names = [entry.name for entry in run.settings.lineup]
     run.top1 = lambda entry, seed, method: 0.2 + 0.1 * names.index(entry)
     found = fitness_findings(gather(run.write()))[-1]
-    assert "k-means −1.00, 1-layer −1.00, fine-tune −1.00 and R@1 −1.00" in found.text
+    assert "k-means −1.00, 1-layer −1.00, fine-tune −1.00, R@1 −1.00 and k-NN −1.00" in found.text
     assert "6 lineup entries" in found.text
     assert found.tone == "bad"

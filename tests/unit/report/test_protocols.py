@@ -57,7 +57,7 @@ def test_differences_are_those_of_the_shown_entry(fake_run: Make) -> None:
     rows = tables.paired_rows(gather(fake_run().write()), "motions")
     entries = ["uniform", "random", "rgb-to-flow", "shuffle", "scratch"]
     assert [row.other for row in rows] == [*entries, "frame count", "raw pixels"]
-    assert [cell is None for cell in rows[-1].cells] == [False, False, True, True]
+    assert [cell is None for cell in rows[-1].cells] == [False, False, True, True, True]
     turned = [{"name": "scratch", "kind": "scratch"}, {"name": "evolved", "kind": "evolved"}]
     run = fake_run(lineup=turned)
     run.top1 = lambda entry, seed, method: 0.6 if entry == "evolved" else 0.3

@@ -38,7 +38,10 @@ def test_the_vote_is_weighted_by_cosine(blobs):
         for place in np.argsort(cosines)[::-1][:7]:
             votes[known[place]] = votes.get(known[place], 0.0) + np.exp(cosines[place] / 0.2)
         right += max(votes, key=lambda name: votes[name]) == label
-    assert predict_by_neighbours(data, settings).details["knn_top1"] == pytest.approx(right / test.sum(), abs=1e-6)
+    details = predict_by_neighbours(data, settings).details
+    assert details["knn_top1"] == pytest.approx(right / test.sum(), abs=1e-6)
+    # By clip, so that the vote has an interval, too.
+    assert (np.array(details["knn_predictions"]) == data.labels[test]).sum() == right
 
 
 def test_permuted_test_labels_change_test_metrics_only(blobs):

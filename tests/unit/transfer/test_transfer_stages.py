@@ -97,7 +97,8 @@ def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, m
     gather(tmp_path, monkeypatch)
     table = pd.read_csv(tmp_path / "results.csv")
     assert table.columns.tolist() == ["collection", "split", "entry", "kind", "seed", "method", "top1"]
-    assert table["kind"].tolist() == ["evolved"] * 4 + ["baseline"] * 5
+    assert table["kind"].tolist() == ["evolved"] * 5 + ["baseline"] * 6
+    assert table["method"].tolist()[:5] == ["kmeans", "linear", "finetune", "retrieval", "knn"]
     recall = pd.read_csv(tmp_path / "retrieval.csv")
     assert recall["k"].tolist() == [1, 5, 10] * 2
     assert (recall["recall"][:3] == 1).all()
