@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.science world            one piece of at most 55 minutes; again to go on
     python -m tests.benchmarks.science real             three runs, one per split; wants ../shared/data/real
-    python -m tests.benchmarks.science world --table    only the tables of what is there
+    python -m tests.benchmarks.science world --table    only shows what is there; writes it once all is
 
 What is done stays in data/science and results/science; the tables are beside this file:
 
@@ -24,47 +24,72 @@ from scipy import stats
 from pipeline_src.embedding.embed import embed_clips
 from pipeline_src.files import read_json
 from pipeline_src.networks.encoder_file import load_encoder
+from pipeline_src.stages import command
 from pipeline_src.transfer.linear import predict_by_layer
 from pipeline_src.transfer.results import kinds_of
 from pipeline_src.transfer.split import labelled_vectors, rows_of, split_clips, standardised
 from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
-from tests.benchmarks.science.runs import ROOT, Run, answers_of_runs, finish, results_of, runs_of, steps_of
+from tests.benchmarks.science.runs import (
+    ROOT,
+    Run,
+    answers_of_runs,
+    finish,
+    missing,
+    results_of,
+    runs_of,
+    show,
+    steps_of,
+)
 
 HERE = Path(__file__).parent
 EVOLVED, BEST_SINGLE = "evolved", "best single"
 
 
 def validation_of(runs: list[Run]) -> pd.Series:
-    """Mean one-layer top-1 on validation clips of each entry, over seeds and splits."""
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        for _, result in results_of(run):
-            if result["method"] == "linear" and result.get("validation_top1"):
-                found.setdefault(result["entry"], []).append(max(result["validation_top1"].values()))
-    return pd.Series({entry: np.mean(values) for entry, values in found.items()}, dtype=float)
+    """One-layer top-1 on validation clips, mean over splits of that over seeds; of entries with one on every split."""
+    found = [
+        (result["entry"], run.settings.run, result["split"], max(result["validation_top1"].values()))
+        for run in runs
+        for _, result in results_of(run)
+        if result["method"] == "linear" and result.get("validation_top1")
+    ]
+    table = pd.DataFrame(found, columns=["entry", "run", "split", "top1"])
+    return table.groupby(["run", "split", "entry"])["top1"].mean().unstack("entry").mean(skipna=False)
 
 
 def tables(runs: list[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Means of every row with intervals, and evolved minus every other row on the same clips.
 
-    The single term that is best on validation clips is a row besides; `validation` is what it was chosen by.
+    The single term that is best on validation clips is a row besides, once one has results on every split;
+    `validation` is what it was chosen by.
     """
-    lineup, validation = runs[0].settings.lineup, validation_of(runs)
-    best = validation[[entry.name for entry in lineup if entry.kind == "single"]].idxmax()
+    lineup, validation = runs[0].settings.lineup, validation_of(runs).dropna()
+    singles = validation[validation.index.isin([entry.name for entry in lineup if entry.kind == "single"])]
     found = answers_of_runs(runs)
-    found += [replace(answers, entry=BEST_SINGLE) for answers in found if answers.entry == best]
+    if len(singles):
+        best = singles.idxmax()
+        found += [replace(answers, entry=BEST_SINGLE) for answers in found if answers.entry == best]
+        validation[BEST_SINGLE] = validation[best]
     # Evolved first: a row is held against those behind it.
     rows = rows_of_lineup(found, {EVOLVED: "evolved", **kinds_of(lineup), BEST_SINGLE: "single"})
     summary, paired = summary_table(rows), paired_table(rows)
-    validation[BEST_SINGLE] = validation[best]
     return summary.assign(validation=summary["entry"].map(validation)), paired[paired["entry"] == EVOLVED]
+
+
+def last_state(run: Run) -> Path:
+    """What the search by random weights ends with."""
+    return run.folder / "random" / f"gen_{run.settings.search.generations - 1:03d}" / "state.json"
+
+
+def searched(run: Run) -> bool:
+    """Whether that search is over."""
+    return last_state(run).exists() and run.index.exists()
 
 
 def individuals(run: Run) -> pd.DataFrame:
     """Random individuals: both measures of fitness, and the one-layer top-1 of their encoders on the test clips."""
     cache = ROOT / "data" / "science" / f"{run.settings.run}_individuals.csv"
-    last = run.folder / "random" / f"gen_{run.settings.search.generations - 1:03d}" / "state.json"
-    if cache.exists() and cache.stat().st_mtime > last.stat().st_mtime:
+    if cache.exists() and cache.stat().st_mtime > last_state(run).stat().st_mtime:
         return pd.read_csv(cache)
     collection = run.labelled
     clips = split_clips(collection, 1)
@@ -90,9 +115,12 @@ def individuals(run: Run) -> pd.DataFrame:
 
 
 def correlations(runs: list[Run]) -> pd.DataFrame:
-    """Spearman's rho of each measure with one-layer top-1 and with the other, and its 95 % bootstrap interval."""
+    """Spearman's rho of each measure with one-layer top-1 and with the other, and its 95 % bootstrap interval.
+
+    Runs whose search by random weights is not over are left out.
+    """
     found = []
-    for run in runs:
+    for run in filter(searched, runs):
         table = individuals(run)
         for one, other in (("zipf", "one_layer"), ("weak", "one_layer"), ("zipf", "weak")):
             both = table[[one, other]].dropna().to_numpy()
@@ -118,10 +146,11 @@ def main() -> None:
     if not given.table:
         finish(runs, given.minutes, given.cores)
     summary, paired = tables(runs)
-    for name, table in (("", summary), ("_paired", paired), ("_fitness", correlations(runs))):
-        table.to_csv(HERE / f"{given.study}{name}.csv", index=False, lineterminator="\n", float_format="%.4f")
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"), "\n", flush=True)
+    lacking = missing(runs)
+    lacking += [f"{run.settings.run}: the search by random weights is not over" for run in runs if not searched(run)]
+    found = {"": summary, "_paired": paired, "_fitness": correlations(runs)}
+    show({HERE / f"{given.study}{name}.csv": table for name, table in found.items()}, lacking)
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from pipeline_src.files import read_json
@@ -16,7 +17,7 @@ from pipeline_src.report.run_size import controls_of, trials_of
 from pipeline_src.settings.run import RunSettings, load_settings
 from pipeline_src.shards.index import Collection
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
-from pipeline_src.transfer.results import METHODS
+from pipeline_src.transfer.results import METHODS, results_in
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,9 +34,24 @@ class Run:
         return ROOT / self.settings.results_root / self.settings.run
 
     @property
-    def labelled(self) -> Collection:
+    def index(self) -> Path:
+        """Of its labelled collection."""
         (name,) = self.settings.transfer.collections
-        return Collection.open(ROOT / self.settings.data_root / name / "index.json")
+        return ROOT / self.settings.data_root / name / "index.json"
+
+    @property
+    def labelled(self) -> Collection:
+        return Collection.open(self.index)
+
+    @property
+    def result_files(self) -> list[Path]:
+        """Of every network by the main methods, and of the baselines, whether they are there or not."""
+        (name,) = self.settings.transfer.collections
+        count = self.settings.collections[name].split_count
+        splits = [self.folder / "transfer" / name / f"split_{split}" for split in range(1, count + 1)]
+        models = [f"{entry.name}/seed_{seed}" for entry in self.settings.lineup for seed in self.settings.seeds]
+        found = [split / model / f"{method}.json" for split in splits for model in models for method in METHODS]
+        return found + [split / "baselines.json" for split in splits]
 
 
 def runs_of(study: str) -> list[Run]:
@@ -81,20 +97,41 @@ def finish(runs: Sequence[Run], minutes: float, cores: int) -> None:
 
 
 def results_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    """File and content of every result of a run by the main methods, those of baselines too."""
-    folder = run.folder / "transfer" / run.labelled.folder.name
-    paths = [path for method in METHODS for path in sorted(folder.glob(f"split_*/*/seed_*/{method}.json"))]
-    for path in [*paths, *sorted(folder.glob("split_*/baselines.json"))]:
-        content = read_json(path)
-        for found in content.get("results", [content]):
-            yield str(path), found
+    """File and content of every result of a run that is there; nothing while its labelled clips are not."""
+    for path in run.result_files if run.index.exists() else ():
+        if path.exists():
+            for found in results_in(read_json(path)):
+                yield str(path), found
+
+
+def missing(runs: Sequence[Run]) -> list[str]:
+    """A line for every run that lacks results."""
+    lines = []
+    for run in runs:
+        files = run.result_files
+        lacking = [path for path in files if not path.exists()] if run.index.exists() else files
+        if lacking:
+            first = lacking[0].relative_to(run.folder)
+            lines.append(f"{run.settings.run}: {len(lacking)} of {len(files)} results are missing, first {first}")
+    return lines
+
+
+def show(tables: Mapping[Path, pd.DataFrame], lacking: Sequence[str]) -> None:
+    """Print tables, then what they lack; write them where they lack nothing."""
+    for path, table in tables.items():
+        text = table.to_string(index=False, float_format=lambda value: f"{value:.3f}") if len(table) else "nothing"
+        print(path.stem, text, "", sep="\n")
+        if not lacking:
+            table.to_csv(path, index=False, lineterminator="\n", float_format="%.4f")
+    if lacking:
+        print("not written, for they are not complete:", *lacking, sep="\n", flush=True)
 
 
 def answers_of_runs(runs: Sequence[Run]) -> list[Answers]:
     """All results of a study against the truth; of several runs, each is one split."""
     answers = []
     for number, run in enumerate(runs, 1):
-        truths = Truths([run.labelled])
+        truths = Truths([run.labelled] if run.index.exists() else [])
         for path, result in results_of(run):
             found = answers_of(path, result, truths)
             answers.append(replace(found, split=number) if len(runs) > 1 else found)
