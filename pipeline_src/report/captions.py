@@ -30,8 +30,8 @@ FIGURES = {
         "Results",
         "Retrieval, and fewer labels",
         "As in the paper’s Fig. 4. Retrieval: share of test clips with one of their class among the k nearest"
-        " training clips, by cosine. Fewer labels: top-1 by the number of labelled training clips; the last"
-        " point has all labels. Means over splits and seeds.",
+        " training clips, by cosine; recall has no interval. Fewer labels: top-1 by the number of labelled training"
+        " clips; the last point has all labels, bars are 95 % intervals as above. Means over splits and seeds.",
     ),
     "pool": Caption(
         "Results",

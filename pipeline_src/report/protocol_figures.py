@@ -48,22 +48,27 @@ def recall_figure(facts: RunFacts, collection: str) -> list[Panel]:
 
 def fewer_labels_figure(facts: RunFacts, collection: str) -> list[Panel]:
     """Top-1 by the number of labelled training clips, one panel per method; the last point has all labels."""
-    table = facts.protocols.fewer_labels
     panels: list[Panel] = []
-    for method in dict.fromkeys(table["method"]):
-        own = table[(table["collection"] == collection) & (table["method"] == method)]
-        whole = facts.results[(facts.results["collection"] == collection) & (facts.results["method"] == method)]
-        whole = whole.rename(columns={"train_clips": "labelled_clips"}).assign(labels="all")
-        both = pd.concat([own, whole], ignore_index=True).dropna(subset=["top1", "labelled_clips"])
+    fewer, counted = facts.protocols.fewer_labels_summary, facts.protocols.fewer_labels
+    for method in dict.fromkeys(fewer["method"]):
+        own, counts, whole, all_counts = (
+            table[(table["collection"] == collection) & (table["method"] == method)]
+            for table in (fewer, counted, facts.protocols.summary, facts.results)
+        )
+        both = pd.concat([own, whole.assign(labels="all")], ignore_index=True).dropna(subset=["mean"])
         both = both[both["entry"].isin(_entries(facts))]
         if own.empty or both.empty:
             continue
         # Splits differ a little in their clips: points of one budget belong together.
-        both["size"] = both["labels"].map(both.groupby("labels")["labelled_clips"].mean())
-        lines = {str(name): rows.groupby("size")["top1"].mean() for name, rows in both.groupby("entry", sort=False)}
+        sizes = counts[counts["labelled_clips"] > 0].groupby("labels")["labelled_clips"].mean().to_dict()
+        sizes["all"] = all_counts.loc[all_counts["train_clips"] > 0, "train_clips"].mean()
+        both["size"] = both["labels"].map(sizes)
+        points = {str(name): rows.set_index("size").sort_index() for name, rows in both.groupby("entry", sort=False)}
+        lines = {name: rows["mean"] for name, rows in points.items()}
         where = Axis("labelled training clips", "{:.0f} clips", sorted({float(size) for size in both["size"]}))
         title = f"{collection}, {METHOD_NAMES[method]} from fewer labels"
-        _draw(panels, f"fewer_labels_{collection}_{method}", title, "top-1, %", where, lines, _evolved(facts))
+        name = f"fewer_labels_{collection}_{method}"
+        _draw(panels, name, title, "top-1, %", where, lines, _evolved(facts), intervals=points)
     return panels
 
 
@@ -149,15 +154,20 @@ def _draw(
     where: Axis,
     lines: Mapping[str, pd.Series],
     bold: Collection[str] = (),
+    intervals: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Add a panel of shares by place, a line for each name."""
+    """Add a panel of shares by place, a line for each name, and where there are some its low and high."""
     palette = (SECOND, THIRD, *OTHER_COLOURS, MUTED)
     with drawn(3.55, 3.3, panels, name) as drawing:
         for number, (entry, line) in enumerate(lines.items()):
+            colour = ACCENT if entry in bold else palette[number % len(palette)]
+            if intervals:
+                bars = intervals[entry][["low", "high"]].dropna()
+                drawing.axes.vlines(bars.index, 100 * bars["low"], 100 * bars["high"], color=colour, alpha=0.45)
             drawing.axes.plot(
                 line.index,
                 100 * line,
-                color=ACCENT if entry in bold else palette[number % len(palette)],
+                color=colour,
                 linewidth=2.4 if entry in bold else 1.2,
                 marker=MARKERS[number % len(MARKERS)],
                 zorder=3 if entry in bold else 2,

@@ -46,6 +46,7 @@ class Protocols:
     Attributes:
         retrieval: collection, split, entry, seed, k, recall, knn_top1.
         fewer_labels: collection, split, entry, seed, method, labels, labelled_clips, top1.
+        fewer_labels_summary: their means with intervals, by labels.
         probes: collection, split, entry, seed, probe, measure, value.
         summary, paired: means with intervals, and rows against each other, as transfer/summaries.py makes them.
         confusions: by collection.
@@ -53,6 +54,7 @@ class Protocols:
 
     retrieval: pd.DataFrame
     fewer_labels: pd.DataFrame
+    fewer_labels_summary: pd.DataFrame
     probes: pd.DataFrame
     summary: pd.DataFrame
     paired: pd.DataFrame
@@ -75,6 +77,7 @@ def read_protocols(settings: RunSettings) -> Protocols:
     return Protocols(
         retrieval=_numbers(read_table(folder / "retrieval.csv", [*base, "k", "recall", "knn_top1"])),
         fewer_labels=_numbers(read_table(folder / "fewer_labels.csv", [*base, "method", "labels", "labelled_clips"])),
+        fewer_labels_summary=_numbers(read_table(folder / "fewer_labels_summary.csv", ["labels", *SUMMARY])),
         probes=_numbers(read_table(folder / "probes.csv", [*base, "probe", "measure", "value"])),
         summary=_numbers(read_table(folder / "summary.csv", SUMMARY)),
         paired=_numbers(read_table(folder / "paired.csv", PAIRED)),

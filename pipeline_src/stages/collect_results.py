@@ -19,7 +19,7 @@ from pipeline_src.transfer.results import (
     recall_table,
     results_in,
 )
-from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
+from pipeline_src.transfer.summaries import fewer_labels_summary, paired_table, rows_of_lineup, summary_table
 
 BY_CLIP = ("predictions", "neighbours", "knn_predictions")
 
@@ -44,25 +44,26 @@ def main() -> None:
     arguments.add_argument("--paired", required=True, help="CSV to write: rows against each other")
     arguments.add_argument("--retrieval", required=True, help="CSV to write: recall at k")
     arguments.add_argument("--fewer-labels", required=True, help="CSV to write: top-1 from a part of the labels")
+    arguments.add_argument("--fewer-labels-summary", required=True, help="CSV to write: their means with intervals")
     arguments.add_argument("--probes", required=True, help="CSV to write: what embeddings tell about time")
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     truths = Truths(Collection.open(path) for path in given.index)
-    main_results: list[tuple[str, dict[str, Any]]] = []
-    answers: list[Answers] = []
-    for path, found in _single(_read(given.folder, settings, [f"{method}.json" for method in METHODS], baselines=True)):
-        answers.append(answers_of(path, found, truths))
-        # What there is of every clip, of all results, would fill the memory.
-        main_results.append((path, {name: value for name, value in found.items() if name not in BY_CLIP}))
-    rows = rows_of_lineup(answers, kinds_of(settings.lineup))
+    files = [f"{method}.json" for method in METHODS]
+    main_results, answers = _against_truth(_read(given.folder, settings, files, baselines=True), truths)
     names = ["fewer_labels.json"] if settings.fewer_labels.linear else []
     names += [f"finetune_{labels}.json" for labels in settings.fewer_labels.finetune]
+    fewer, fewer_answers = _against_truth(_read(given.folder, settings, names, baselines=False), truths)
+    parts = [str(found["labels"]) for _, found in fewer]
+    kinds = kinds_of(settings.lineup)
+    rows = rows_of_lineup(answers, kinds)
     tables = {
         given.results: collect(main_results, settings.lineup),
         given.summary: summary_table(rows),
         given.paired: paired_table(rows),
         given.retrieval: recall_table(main_results),
-        given.fewer_labels: fewer_labels_table(_read(given.folder, settings, names, baselines=False)),
+        given.fewer_labels: fewer_labels_table(fewer),
+        given.fewer_labels_summary: fewer_labels_summary(zip(parts, fewer_answers, strict=True), kinds),
         given.probes: probe_table(
             _read(given.folder, settings, ["probes.json"] if settings.probes.names else [], baselines=False)
         ),
@@ -88,11 +89,17 @@ def _read(
             yield str(path), read_json(path)
 
 
-def _single(files: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each result by itself, those of baselines too."""
+def _against_truth(
+    files: Iterator[tuple[str, dict[str, Any]]], truths: Truths
+) -> tuple[list[tuple[str, dict[str, Any]]], list[Answers]]:
+    """Each result by itself, those of baselines too, and what it got right."""
+    results, answers = [], []
     for path, content in files:
         for found in results_in(content):
-            yield path, found
+            answers.append(answers_of(path, found, truths))
+            # What there is of every clip, of all results, would fill the memory.
+            results.append((path, {name: value for name, value in found.items() if name not in BY_CLIP}))
+    return results, answers
 
 
 if __name__ == "__main__":

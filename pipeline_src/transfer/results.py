@@ -78,9 +78,8 @@ def fewer_labels_table(files: Iterable[tuple[str, Any]]) -> pd.DataFrame:
     """Results from a part of the labels: collection, split, entry, seed, method, labels, labelled_clips, top1."""
     rows = []
     for _, content in files:
-        for found in content.get("results", [content]):
-            own = {name: found[name] for name in (*RESULT, "method", "labels")}
-            rows.append({**own, "labelled_clips": found["train_clips"], "top1": found["top1"]})
+        own = {name: content[name] for name in (*RESULT, "method", "labels")}
+        rows.append({**own, "labelled_clips": content["train_clips"], "top1": content["top1"]})
     return pd.DataFrame(rows, columns=[*RESULT, "method", "labels", "labelled_clips", "top1"])
 
 

@@ -129,6 +129,16 @@ def summary_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=list(SUMMARY)).round(6)
 
 
+def fewer_labels_summary(found: Iterable[tuple[str, Answers]], kinds: Mapping[str, str]) -> pd.DataFrame:
+    """The same from a part of the labels: SUMMARY by "labels", such as 5shot, in the order of their first result."""
+    by_part: dict[str, list[Answers]] = {}
+    for labels, answers in found:
+        by_part.setdefault(labels, []).append(answers)
+    tables = [summary_table(rows_of_lineup(own, kinds)).assign(labels=labels) for labels, own in by_part.items()]
+    columns = ["labels", *SUMMARY]
+    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+
+
 def paired_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Every row minus every later one by each method, on the splits that both have a result of.
 

@@ -5,7 +5,7 @@ rule write_report:
     input:
         results=[
             f"{RUN}/transfer/{name}.csv"
-            for name in ("results", "summary", "paired", "retrieval", "fewer_labels", "probes")
+            for name in ("results", "summary", "paired", "retrieval", "fewer_labels", "fewer_labels_summary", "probes")
         ],
         overlap=f"{RUN}/overlap.json",
         scales=f"{RUN}/search/scales.json",

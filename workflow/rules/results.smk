@@ -59,6 +59,7 @@ rule collect_results:
         paired=f"{RUN}/transfer/paired.csv",
         retrieval=f"{RUN}/transfer/retrieval.csv",
         fewer_labels=f"{RUN}/transfer/fewer_labels.csv",
+        fewer_labels_summary=f"{RUN}/transfer/fewer_labels_summary.csv",
         probes=f"{RUN}/transfer/probes.csv",
     log:
         f"{RUN}/logs/collect_results.log",
@@ -78,4 +79,4 @@ rule collect_results:
     shell:
         "python -m pipeline_src.stages.collect_results --settings {params.settings:q} --folder {params.folder:q} {params.indices:q}"
         " --results {output.results:q} --summary {output.summary:q} --paired {output.paired:q} --retrieval {output.retrieval:q}"
-        " --fewer-labels {output.fewer_labels:q} --probes {output.probes:q} 2> {log:q}"
+        " --fewer-labels {output.fewer_labels:q} --fewer-labels-summary {output.fewer_labels_summary:q} --probes {output.probes:q} 2> {log:q}"

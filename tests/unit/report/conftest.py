@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline_src.evolution.tables import MEASURED, RANKING
@@ -239,6 +240,12 @@ class FakeRun:
                         probes += [[*own, probe, "chance", 0.25] for probe in PROBED]
                         probes += [[*own, "speed", "rank_correlation", 0.6]]
                         probes += [[*own, "speed", f"score at {speed}", n - 1] for n, speed in enumerate(PROBED_SPEEDS)]
+        few = pd.read_csv(folder / "summary.csv").query("method == 'linear' and kind != 'baseline'")
+        parts = [
+            few.assign(labels=part, mean=mean, low=mean - 0.05, high=mean + 0.1)
+            for part, mean in (("5shot", 0.2), ("50pct", 0.25))
+        ]
+        pd.concat(parts).to_csv(folder / "fewer_labels_summary.csv", index=False)
         for path, rows in (("retrieval", retrieval), ("fewer_labels", labels), ("probes", probes)):
             _csv(folder / f"{path}.csv", rows)
 

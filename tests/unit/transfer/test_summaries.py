@@ -9,7 +9,15 @@ import pytest
 from pipeline_src.errors import UserError
 from pipeline_src.transfer.answers import Answers, Truths, answers_of
 from pipeline_src.transfer.intervals import difference, interval
-from pipeline_src.transfer.summaries import PAIRED, RANDOM_LOSSES, SUMMARY, paired_table, rows_of_lineup, summary_table
+from pipeline_src.transfer.summaries import (
+    PAIRED,
+    RANDOM_LOSSES,
+    SUMMARY,
+    fewer_labels_summary,
+    paired_table,
+    rows_of_lineup,
+    summary_table,
+)
 
 KINDS = {"ours": "evolved", "r1": "random", "r2": "random", "raw pixels": "baseline"}
 TWO = {"ours": "evolved", "uniform": "uniform"}
@@ -124,6 +132,15 @@ def test_methods_and_collections_are_apart_and_no_results_give_columns() -> None
     assert len(paired_table(rows)) == 1
     assert tuple(summary_table([]).columns) == SUMMARY
     assert tuple(paired_table([]).columns) == PAIRED
+
+
+def test_each_part_of_the_labels_has_its_own_rows() -> None:
+    """Clips of 5 labels a class and of 10 are the same clips, and would be put together."""
+    found = [("5shot", answers("ours", 5)), ("10shot", answers("ours", 15)), ("5shot", answers("ours", 7, seed=1))]
+    table = fewer_labels_summary(found, {"ours": "evolved"})
+    assert table[["labels", "results", "mean"]].to_numpy().tolist() == [["5shot", 2, 0.3], ["10shot", 1, 0.75]]
+    assert (table["low"] < table["mean"]).all()
+    assert tuple(fewer_labels_summary([], TWO).columns) == ("labels", *SUMMARY)
 
 
 class Small:

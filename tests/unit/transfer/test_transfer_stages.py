@@ -70,7 +70,7 @@ def gather(folder, monkeypatch):
         "--folder", folder / "transfer", "--index", folder / "data" / "set" / "index.json",
         "--results", folder / "results.csv", "--summary", folder / "summary.csv", "--paired", folder / "paired.csv",
         "--retrieval", folder / "retrieval.csv", "--fewer-labels", folder / "fewer_labels.csv",
-        "--probes", folder / "probes.csv",
+        "--fewer-labels-summary", folder / "fewer_labels_summary.csv", "--probes", folder / "probes.csv",
     )  # fmt: skip
 
 
@@ -105,6 +105,11 @@ def test_from_embeddings_to_the_table(collection_folder, embeddings, tmp_path, m
     few = pd.read_csv(tmp_path / "fewer_labels.csv")
     assert few[["labels", "labelled_clips"]].to_numpy().tolist() == [["1shot", 2], ["50pct", 8]]
     assert few["top1"].min() > 0.5
+    means = pd.read_csv(tmp_path / "fewer_labels_summary.csv")
+    assert means[["labels", "entry", "method"]].to_numpy().tolist() == [[b, "ours", "linear"] for b in LABELS]
+    assert means["mean"].tolist() == few["top1"].tolist()
+    assert (means["low"] < means["mean"]).all()
+    assert (means["clips"] == 8).all()
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert (
         summary[["entry", "method", "mean"]].to_numpy().tolist()
