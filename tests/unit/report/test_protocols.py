@@ -121,3 +121,10 @@ def test_what_limits_the_results_is_in_tidy_tables_too(fake_run: Make) -> None:
     assert counts[("motions", 1, "source videos of the pool", "train")] == 3
     assert counts[("motions", 1, "source videos of train and test", "")] == 2
     assert counts.sum() == 5
+
+
+def test_fewer_labels_are_drawn_with_their_intervals(fake_run: Make) -> None:
+    """A line without bars looks certain."""
+    (panel,) = fewer_labels_figure(gather(fake_run().write()), "motions")
+    assert panel.svg.count('id="LineCollection_') == 6
+    assert "20.0 % at 40 clips" in panel.description
