@@ -100,7 +100,7 @@ def _splits(facts: RunFacts) -> pd.DataFrame:
     return found.assign(
         unseen_classes=["; ".join(names) for names in found["unseen_classes"]],
         highest_top1=1 - found["unseen_clips"] / found["test_clips"],
-    )
+    ).astype({"test_clips": "Int64", "classes": "Int64", "unseen_clips": "Int64"})
 
 
 def _overlap(facts: RunFacts) -> pd.DataFrame:
