@@ -109,15 +109,8 @@ def term_modules(terms):
 
 
 def training_settings(training, loss=SETTINGS.loss, **more):
-    seen = {"window": SETTINGS.window, "fit": SETTINGS.decode.fit}
-    return settings_json(
-        loss=loss,
-        network=SETTINGS.network,
-        training=training,
-        torch_threads=SETTINGS.torch_threads,
-        **seen,
-        **more,
-    )
+    shared = {"network": SETTINGS.network, "window": SETTINGS.window, "fit": SETTINGS.decode.fit}
+    return settings_json(loss=loss, training=training, torch_threads=SETTINGS.torch_threads, **shared, **more)
 
 
 def calibration():
