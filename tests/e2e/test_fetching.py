@@ -51,7 +51,7 @@ def test_every_fault_is_a_row_and_only_passing_ones_are_fetched_again(
         faulty = dict(zip(paths[::step], expected, strict=True))
         server.faults = dict(zip(paths[::step], faults, strict=True))
         lines = (f"{server.address}{path}\n" for path in paths)
-        config = project.configure_list(lines, 50, timeout_s=8, retries=0)
+        config = project.configure_list(lines, 50, timeout_s=20, retries=0)
 
         project.snakemake("data/pool/index.json")
         wanted = {path: faulty.get(path, ("ok", False))[0] for path in paths}
