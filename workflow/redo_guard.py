@@ -1,7 +1,6 @@
 """Before work worth hours is done again, the run stops and says what changed and what it costs."""
 
 import ast
-import csv
 import json
 import sys
 from collections import Counter, defaultdict
@@ -28,12 +27,15 @@ def guard(dag: Any, allowed_hours: float) -> None:
         dag: Snakemake's, planned.
         allowed_hours: of jobs, one after the other.
     """
+    # Here, because the Snakefile imports this before it knows where the planned code is.
+    from pipeline_src.job_times import seconds_taken
+
     if dag.workflow.touch:
         return
     redone = [
         Redone(job.rule.name, seconds, tuple(changes(dag.reason(job))))
         for job in _unasked(dag)
-        if (seconds := seconds_taken(job.benchmark))
+        if job.benchmark and (seconds := seconds_taken(job.benchmark))
     ]
     if sum(job.seconds for job in redone) > 3600 * allowed_hours:
         print(told(redone, allowed_hours), file=sys.stderr)
@@ -75,15 +77,6 @@ def _unasked(dag: Any) -> set[Any]:
         found |= following
         waiting += following
     return found - forced
-
-
-def seconds_taken(benchmark: str | None) -> float:
-    """How long a job took when it last finished, by its benchmark file; 0 where there is none."""
-    try:
-        with open(benchmark or "", newline="") as file:
-            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, TypeError, ValueError):
-        return 0.0
 
 
 def check_nothing_is_left(jobs: list[Any]) -> None:

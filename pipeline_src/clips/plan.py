@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from pipeline_src.clips.probe import ProbeError, probe
@@ -32,6 +31,7 @@ from pipeline_src.clips.splits import check_parts, random_parts
 from pipeline_src.clips.video import Video
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_json, write_json
+from pipeline_src.job_times import seconds_taken
 from pipeline_src.settings.clips import CollectionSettings, ListSource, PlanSettings
 
 FINGERPRINT_BYTES = 64 * 1024
@@ -91,21 +91,13 @@ def plan_collection(
 def _check_cost(name: str, folder: Path, plans: Path, texts: dict[str, str], redo_hours: float) -> None:
     """Stop before the shards of finished jobs get other clips; Snakemake knows of these only after planning."""
     changed = [path.stem for path in _shard_files(plans) if path.read_text() != texts.get(path.stem)]
-    hours = sum(_seconds(path) for shard in changed for path in folder.glob(f"benchmarks/*/{shard}.tsv")) / 3600
+    hours = sum(seconds_taken(path) for shard in changed for path in folder.glob(f"benchmarks/*/{shard}.tsv")) / 3600
     if hours > redo_hours:
         raise UserError(
             f"collections.{name}: {len(changed)} shards would be made anew, {hours:.1f} hours of finished work -"
             f" allowed by redo_hours: {redo_hours:g}. Take the change back; or, with your other options:"
             f" snakemake --config redo_hours={int(hours) + 1}"
         )
-
-
-def _seconds(benchmark: Path) -> float:
-    """How long a job took; 0 where its benchmark file is no such file."""
-    try:
-        return float(pd.read_csv(benchmark, sep="\t")["s"].sum())
-    except (OSError, ValueError, KeyError):
-        return 0.0
 
 
 def plan_rows(videos: list[Video], collection: CollectionSettings, name: str, seed: int) -> list[ClipRow]:

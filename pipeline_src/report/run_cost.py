@@ -1,6 +1,5 @@
 """What a run will cost in disk space and hours: measured on earlier jobs where there are any, else a stated default."""
 
-import csv
 import json
 import os
 import statistics
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_src.job_times import seconds_taken
 from pipeline_src.report.run_size import EXTRACTED, FROZEN_METHODS, Size, controls_of, planned_clips, trials_of
 from pipeline_src.settings.clips import CollectionSettings, WorldSource
 from pipeline_src.settings.run import RunSettings
@@ -256,11 +256,8 @@ def _seconds(folder: Path, stage: str) -> list[tuple[str, float]]:
     """Name of the job's file and wall seconds of each earlier job of a stage."""
     found = []
     for path in [folder / "benchmarks" / f"{stage}.tsv", *sorted((folder / "benchmarks" / stage).glob("*.tsv"))]:
-        try:
-            with open(path, newline="", encoding="utf-8") as file:
-                found += [(path.stem, float(row["s"])) for row in csv.DictReader(file, delimiter="\t")]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # No such job yet, or one whose file was cut off.
+        if seconds := seconds_taken(path):
+            found.append((path.stem, seconds))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline_src.report.comparison import METHODS, Comparison, Score, against, lineup_of, scores
+from pipeline_src.report.comparison import METHODS, Comparison, Score, against, entries_of, lineup_of, rivals, scores
 from pipeline_src.report.gather import ClipSet, Model, RunFacts, measure_of
 from pipeline_src.report.paper import DISTILLED, EARLY, LATE, OBSERVATIONS
 from pipeline_src.report.phrases import listed, number, percent
@@ -228,13 +228,15 @@ class PairedRow:
 
 
 def paired_rows(facts: RunFacts, collection: str) -> list[PairedRow]:
-    """The shown entry against every other entry and baseline on the same clips."""
+    """The shown entry against every other row, but for those that the findings hold the evolved loss against."""
     summary, paired, ours = facts.protocols.summary, facts.protocols.paired, shown_entry(facts.settings)
-    own, pairs = lineup_of(summary, collection), paired[paired["collection"] == collection]
+    own, pairs = summary[summary["collection"] == collection], paired[paired["collection"] == collection]
+    told = rivals(own, ours) if ours in entries_of(own, "evolved") else []
+    alone = {row for rival in told if not rival.chosen_by_test for row in rival.rows.values()}
     rows = []
-    for name in dict.fromkeys(own["entry"]):
+    for name in dict.fromkeys(lineup_of(own, collection)["entry"]):
         found = against(own, pairs, ours, name)
-        if found:
+        if found and name not in alone:
             rows.append(PairedRow(name, [found.get(method) for method in METHODS]))
     return rows
 

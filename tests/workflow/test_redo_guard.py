@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_run import ROOT, TINY, Project
-from workflow.redo_guard import Redone, _unasked, parameter_changes, seconds_taken, told
+from workflow.redo_guard import Redone, _unasked, parameter_changes, told
 
 
 def changes_of(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -128,16 +128,6 @@ def test_changed_videos_are_named(edited: Project) -> None:
     stopped = edited.snakemake("--config", "redo_hours=0", check=False)
     assert stopped.returncode == 2
     assert "its videos changed: plan_clips" in stopped.stderr
-
-
-@pytest.mark.parametrize("text", ["", "s\n", "s\tmax_rss\n-\t1\n", "other\n1\n"])
-def test_a_benchmark_file_that_is_none_counts_nothing(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "a.tsv"
-    assert seconds_taken(str(path)) == seconds_taken(None) == 0
-    path.write_text(text)
-    assert seconds_taken(str(path)) == 0
-    path.write_text("s\th:m:s\n61.5\t0:01:01\n")
-    assert seconds_taken(str(path)) == 61.5
 
 
 ENDS_EARLY = """

@@ -79,8 +79,7 @@ def retried_shards(wildcards):
     """What a round of retrying makes: of each collection, shards of the clips that may come now."""
     files = []
     for name, number in retry_rounds().items():
-        if plans():
-            checkpoints.plan_retry.get(collection=name, round=f"{number:02d}")
+        checkpoints.plan_retry.get(collection=name, round=f"{number:02d}")
         files += made_of(name, recorded_shards(f"{DATA}/{name}/plan/retry_{number:02d}.json"))
     return files
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline_src.report import tables
 from pipeline_src.report.captions import TABLES
+from pipeline_src.report.findings import transfer_findings
 from pipeline_src.report.gather import gather
 from pipeline_src.report.population import MOST, population
 from pipeline_src.report.protocol_figures import confusion_figure, fewer_labels_figure, pool_figure, recall_figure
@@ -54,16 +55,25 @@ def test_confusions_are_counted_against_the_truth(fake_run: Make) -> None:
 
 
 def test_differences_are_those_of_the_shown_entry(fake_run: Make) -> None:
-    rows = tables.paired_rows(gather(fake_run().write()), "motions")
-    entries = ["uniform", "random", "rgb-to-flow", "shuffle", "scratch"]
-    assert [row.other for row in rows] == [*entries, "frame count", "raw pixels"]
+    rows = tables.paired_rows(gather(fake_run(lineup=[{"name": "scratch", "kind": "scratch"}]).write()), "motions")
+    assert [row.other for row in rows] == ["frame count", "raw pixels"]
     assert [cell is None for cell in rows[-1].cells] == [False, False, True, True, True]
-    turned = [{"name": "scratch", "kind": "scratch"}, {"name": "evolved", "kind": "evolved"}]
+    terms = {"rgb-to-flow": "rgb>flow.translate", "shuffle": "rgb.shuffle"}
+    singles = [{"name": name, "kind": "single", "term": term} for name, term in terms.items()]
+    turned = [*singles, {"name": "evolved", "kind": "evolved"}]
     run = fake_run(lineup=turned)
     run.top1 = lambda entry, seed, method: 0.6 if entry == "evolved" else 0.3
     cell = tables.paired_rows(gather(run.write()), "motions")[0].cells[0]
     assert cell is not None
     assert (cell.gap, cell.verdict) == (pytest.approx(0.3), "better")
+
+
+def test_rows_of_the_findings_are_not_told_twice(fake_run: Make) -> None:
+    """Of several single terms and draws of the random loss, the findings show the best and the mean."""
+    facts = gather(fake_run().write())
+    assert [row.other for row in tables.paired_rows(facts, "motions")] == ["rgb-to-flow", "shuffle"]
+    told = {label for label, _ in transfer_findings(facts)[0].comparisons}
+    assert {"uniform", "random loss", "the best of 2 single terms", "scratch", "frame count", "raw pixels"} == told
 
 
 def test_probes_have_a_row_of_chance_and_one_for_each_entry(fake_run: Make) -> None:
