@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     },
     "proxy": {"iterations": 4, "batch_size": 8},
     "final": {"iterations": 6, "batch_size": 8},
-    "search": {"population": 2, "generations": 2, "controls": ["rgb.shuffle"]},
+    "search": {"population": 2, "generations": 2, "controls": ["rgb.shuffle"], "trials": {"share": 2}},
     "fitness": {
         "clips": 24,
         "zipf": {"clusters": 3},
@@ -48,7 +48,6 @@ TINY: dict[str, Any] = {
     },
     "lineup": [
         {"name": "evolved", "kind": "evolved"},
-        {"name": "shuffle", "kind": "single", "term": "rgb.shuffle"},
         {"name": "scratch", "kind": "scratch"},
     ],
     "transfer": {"collections": ["labelled"], "embed": {"windows": 2}, "finetune": {"iterations": 4}},

@@ -23,7 +23,8 @@ def prepare_device(wanted: str, threads: int) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("device: 'cuda' - no CUDA device is visible here; allowed: auto or cpu")
     if wanted == "cpu" or not torch.cuda.is_available():
-        torch.use_deterministic_algorithms(True)
+        # As use_deterministic_algorithms(True), which besides loads torch's compiler, in two seconds.
+        torch.set_deterministic_debug_mode("error")
         # Filling fresh memory guards against faulty code and costs a tenth of the time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         return torch.device("cpu")

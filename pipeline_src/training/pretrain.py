@@ -105,6 +105,8 @@ def train_population(
     for number, weights in enumerate(population):
         loss = build_loss(settings, pool, weights, scales, seed).to(device)
         if settings.training.compile:
+            # Tells the compiler, too; see prepare_device.
+            torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())
             loss.compile_encoders()
         courses.append(Course(loss, settings.training, curves_folders[number] if curves_folders else None))
     views = {view for course in courses for view in course.loss.views if course.loss.weights}

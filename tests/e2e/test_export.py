@@ -69,12 +69,13 @@ def test_the_machine_of_these_tests_really_has_nothing_else(tmp_path: Path) -> N
 
 def test_every_trained_entry_has_a_model_card_of_its_run(finished: Project) -> None:
     folder = finished.run / "export"
-    assert {path.name for path in folder.iterdir()} == {"evolved", "shuffle"}
+    assert {path.name for path in folder.iterdir()} == {"evolved"}
     card = (folder / "evolved" / "README.md").read_text()
     assert "29 of 29 videos" in card
     assert f"{TINY['final']['iterations']} of {TINY['final']['batch_size']} clips" in card
     assert "| labelled | fine-tuned |" in card
-    assert (folder / "shuffle" / "README.md").read_text().count("| `rgb.shuffle` | 1.000 |") == 1
+    weights = json.loads((finished.run / "models/evolved/weights.json").read_text())
+    assert all(f"| `{term}` | {weight:.3f} |" in card for term, weight in weights.items() if weight)
     config = json.loads((folder / "evolved" / "config.json").read_text())
     assert config["input"]["frame_rate"] == TINY["decode"]["frame_rate"]
     assert config["provenance"]["settings"]["seed"] == 0

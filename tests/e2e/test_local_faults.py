@@ -130,7 +130,7 @@ def test_a_flipped_bit_in_a_shard_ends_the_training_that_would_learn_from_it(edi
     content[chunk.byte_offset + chunk.size // 2] ^= 4
     shard.write_bytes(content)
     os.utime(shard, ns=times)
-    encoder = edited.run / "models/shuffle/seed_0/encoder.safetensors"
+    encoder = edited.run / "models/evolved/seed_0/encoder.safetensors"
     encoder.unlink()
     stopped = edited.snakemake(str(encoder.relative_to(edited.folder)), check=False)
     assert stopped.returncode != 0
@@ -145,10 +145,10 @@ def test_a_flipped_bit_in_a_shard_ends_the_training_that_would_learn_from_it(edi
 
 def test_a_clock_that_was_set_back_between_runs_harms_nothing(edited: Project) -> None:
     config = copy.deepcopy(TINY)
-    config["transfer"]["linear"] = {"inverse_regularisation": [0.02]}
+    config["transfer"]["fewer_labels"] = {"linear": ["2shot"]}
     edited.configure(config)
     planned = edited.planned()
-    assert planned["evaluate_linear"] == 3
+    assert planned["evaluate_fewer_labels"] == 2
     ahead = time.time() + 24 * 3600
     for folder in ("data", "results", ".snakemake"):
         for path in (edited.folder / folder).rglob("*"):

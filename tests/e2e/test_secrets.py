@@ -49,7 +49,7 @@ def test_passwords_tokens_cookies_and_proxies_appear_nowhere(
         lines += [f"http://me:{PASSWORD}@videos.example{path}\n" for path in ("", "/40.mp4")]
         lines += [f"http://me:{PASSWORD}/{PASSWORD}@videos.example/41.mp4\n"]
         config = project.configure_list(lines, 20, retries=1, cookies=str(jar))
-        config["search"] = {"population": 2, "generations": 1, "controls": []}
+        config["search"] = {"population": 2, "generations": 1, "controls": [], "trials": {"share": 2}}
         config["lineup"] = [{"name": "evolved", "kind": "evolved"}]
         project.configure(config)
         done = project.snakemake()

@@ -20,6 +20,7 @@ def prepare(submitted: Submitted, **final: object) -> Path:
     config = copy.deepcopy(TINY)
     config["collections"]["pool"]["modalities"] = ["rgb", "grey"]
     config["loss"]["terms"] = ["rgb.shuffle", "distill.grey.layer2"]
+    config["lineup"] = [{"name": "shuffle", "kind": "single", "term": "rgb.shuffle"}]
     config["final"] |= final
     submitted.project.configure(config)
     submitted.project.snakemake("data/pool/grey/000000.h5")

@@ -176,9 +176,13 @@ def test_earlier_runs_are_measured_and_said_so(listed: Callable[..., Config]) ->
 
 def test_a_search_individual_is_one_cluster_job(listed: Callable[..., Config]) -> None:
     config = listed(1000)
-    _, few = sized(config)
-    _, many = sized({**config, "search": {**config["search"], "generations": 12}})
-    assert submissions(many) - submissions(few) == 10 * 2
+    for share in (1, 2):
+        few = {**config["search"], "trials": {"share": share}}
+        (_, before), (_, after) = (
+            sized({**config, "search": few}),
+            sized({**config, "search": {**few, "generations": 12}}),
+        )
+        assert submissions(after) - submissions(before) == 10 * 2 / share
 
 
 def test_clips_of_a_list_are_its_distinct_rows(listed: Callable[..., Config]) -> None:

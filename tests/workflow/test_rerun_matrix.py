@@ -12,9 +12,9 @@ from tests.tiny_run import TINY, Project, jobs, render_videos
 pytestmark = pytest.mark.slow
 
 FEATURES = {"render_world", "plan_clips", "fetch_clips", "decode_clips", "extract_grey", "extract_audio"}
-TRAINING = {"try_weights": 4, "try_controls": 2, "pretrain_model": 3, "score_model": 3}
+TRAINING = {"try_weights": 2, "try_controls": 1, "pretrain_model": 2, "score_model": 2}
 METHODS = ("kmeans", "linear", "fewer_labels", "retrieval", "finetune", "probes")
-EVALUATION = {"embed_collection": 3, **{f"evaluate_{method}": 3 for method in METHODS}}
+EVALUATION = {"embed_collection": 2, **{f"evaluate_{method}": 2 for method in METHODS}}
 
 
 def edit(project: Project, path: str, old: str, new: str) -> None:
@@ -72,7 +72,7 @@ def test_an_edited_flow_method_reruns_flow_and_what_depends_on_it_but_no_decodin
     edit(edited, "features/flow/dis.py", "\nSETTINGS", "\nEDITED = 1\nSETTINGS")
     planned = edited.planned()
     assert planned["extract_flow"] == 3
-    assert planned["try_weights"] == 4
+    assert planned["try_weights"] == 2
     assert not FEATURES & planned.keys()
 
 
@@ -111,11 +111,11 @@ def test_an_edited_term_that_is_not_active_reruns_nothing(edited: Project) -> No
 
 def test_a_changed_probe_setting_reruns_that_probe_and_the_report(edited: Project) -> None:
     changed(edited, "transfer.linear", {"inverse_regularisation": [0.5]})
-    after = {"collect_results": 1, "export_encoder": 2, "write_report": 1}
-    reread = {"evaluate_linear": 3, "evaluate_fewer_labels": 3, "evaluate_probes": 3, "evaluate_baselines": 1}
+    after = {"collect_results": 1, "export_encoder": 1, "write_report": 1}
+    reread = {"evaluate_linear": 2, "evaluate_fewer_labels": 2, "evaluate_probes": 2, "evaluate_baselines": 1}
     assert edited.planned() == {**reread, **after}
     changed(edited, "transfer.fewer_labels.linear", ["2shot"])
-    assert edited.planned() == {"evaluate_fewer_labels": 3, "collect_results": 1, "write_report": 1}
+    assert edited.planned() == {"evaluate_fewer_labels": 2, "collect_results": 1, "write_report": 1}
 
 
 def test_what_a_failed_fetch_advises_fetches_nothing_again(edited: Project) -> None:
@@ -154,8 +154,8 @@ def test_where_and_how_jobs_run_reruns_nothing(edited: Project) -> None:
 def test_a_changed_fitness_setting_searches_again_on_the_same_features_and_scales(edited: Project) -> None:
     changed(edited, "fitness.zipf.exponent", 1.5)
     planned = edited.planned()
-    assert planned["try_weights"] == 4
-    assert planned["score_model"] == 3
+    assert planned["try_weights"] == 2
+    assert planned["score_model"] == 2
     assert not (FEATURES | {"extract_flow", "index_collection", "calibrate_loss"}) & planned.keys()
 
 
@@ -172,7 +172,7 @@ def test_one_more_generation_runs_exactly_one_generation(edited: Project) -> Non
     planned = edited.planned()
     for rule, number in {
         "propose_weights": 1,
-        "try_weights": 2,
+        "try_weights": 1,
         "rank_generation": 1,
         "collect_individuals": 1,
         "choose_weights": 1,
@@ -187,7 +187,7 @@ def test_another_population_from_a_generation_on_leaves_the_earlier_ones_alone(e
     changed(edited, "search.larger", {1: 3})
     planned = edited.planned()
     assert planned["propose_weights"] == planned["rank_generation"] == 1
-    assert planned["try_weights"] == 3
+    assert planned["try_weights"] == 2
 
 
 def test_one_more_lineup_entry_trains_only_that_entry(edited: Project) -> None:
@@ -201,7 +201,7 @@ def test_best_of_random_is_a_search_of_its_own_as_large_as_the_first(edited: Pro
     changed(edited, "lineup", [*TINY["lineup"], {"name": "lucky", "kind": "best_of_random"}])
     planned = edited.planned()
     assert planned["propose_weights"] == planned["rank_generation"] == 2
-    assert planned["try_weights"] == 4
+    assert planned["try_weights"] == 2
     assert planned["pretrain_model"] == 1
     assert "try_controls" not in planned
 
@@ -210,7 +210,7 @@ def test_a_longer_search_training_leaves_calibration_and_features_alone(edited: 
     """Scales come from untrained networks: else every model would be trained again, too."""
     changed(edited, "proxy.iterations", 5)
     planned = edited.planned()
-    assert planned["try_weights"] == 4
+    assert planned["try_weights"] == 2
     assert not {"calibrate_loss", "decode_clips", "extract_flow"} & planned.keys()
 
 
