@@ -41,7 +41,7 @@ def code_version(*modules: str) -> str:
         if name in seen:
             continue
         seen[name], imports = _facts(name)
-        queue.extend(other for other in imports if _path(other).exists())
+        queue.extend(other for other in imports if _exists(other))
         if "." in name:
             queue.append(name.rpartition(".")[0])
     _remember()
@@ -52,6 +52,12 @@ def _path(module: str) -> Path:
     base = ROOT.joinpath(*module.split("."))
     package = base / "__init__.py"
     return package if package.exists() else base.with_suffix(".py")
+
+
+@cache
+def _exists(module: str) -> bool:
+    """Whether what is imported is a module, and not something in one."""
+    return _path(module).exists()
 
 
 @cache

@@ -7,10 +7,12 @@ Both run two jobs at a time, those of the grey stage, which does next to nothing
 
 import copy
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -26,15 +28,13 @@ SIDE_BY_SIDE = 2
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running_cluster() as cluster:
         project = prepared(Path(folder) / "project")
-        started = time.monotonic()
-        project.snakemake("--dry-run", *targets())
-        print(f"planning ({SHARDS} jobs): {time.monotonic() - started:.1f} s")
+        bare = [sys.executable, "-m", "snakemake", "--version"]
+        print(f"Snakemake's own start: {typical(lambda: subprocess.run(bare, capture_output=True))}")
+        print(f"planning ({SHARDS} jobs): {typical(lambda: project.snakemake('--dry-run', *targets()))}")
         last = copy_project(Path(folder) / "last")
         shutil.copytree(project.folder / "videos", last.folder / "videos")
         start = job_of_the_last_generation(last)
-        started = time.monotonic()
-        start()
-        print(f"planning in a job of the last of 250 generations: {time.monotonic() - started:.1f} s")
+        print(f"planning in a job of the last of 250 generations: {typical(start)}")
         here = seconds(project, [sys.executable, "-m", "snakemake", "--cores", str(SIDE_BY_SIDE)])
         clear(project)
         before = set(cluster.jobs("all"))
@@ -59,6 +59,16 @@ def prepared(folder: Path) -> Project:
     project.snakemake("data/pool/index.json")
     clear(project)
     return project
+
+
+def typical(call: Callable[[], object]) -> str:
+    """Median seconds of a call, and the least, of seven."""
+    found = []
+    for _ in range(7):
+        started = time.monotonic()
+        call()
+        found.append(time.monotonic() - started)
+    return f"{statistics.median(found):.1f} s (at least {min(found):.1f})"
 
 
 def targets() -> list[str]:

@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def version(*modules: str) -> str:
     """As a new process finds it."""
-    for cached in (provenance.code_version, provenance._facts, provenance._known):
+    for cached in (provenance.code_version, provenance._exists, provenance._facts, provenance._known):
         cached.cache_clear()
     provenance._used.clear()
     return provenance.code_version(*modules)
