@@ -16,6 +16,7 @@ rule embed_collection:
         f"{RUN}/logs/embed_collection/{{entry}}_{{seed}}_{{collection}}.log",
     benchmark:
         f"{RUN}/benchmarks/embed_collection/{{entry}}_{{seed}}_{{collection}}.tsv"
+    priority: 1
     conda:
         "../envs/workflow.yaml"
     threads: SETTINGS.torch_threads
