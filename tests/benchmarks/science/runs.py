@@ -152,7 +152,9 @@ def go_on(run: Run, minutes: float, cores: int) -> bool:
         SystemExit: Snakemake failed.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(run.config)]
-    process = subprocess.Popen([*command, "--quiet", "all", "--rerun-incomplete"], cwd=ROOT)
+    process = subprocess.Popen(
+        [*command, "--rerun-incomplete", "--quiet", "rules", "reason", "progress", "host"], cwd=ROOT
+    )
     try:
         if process.wait(60 * minutes):
             raise SystemExit(f"snakemake failed on {run.config}")
