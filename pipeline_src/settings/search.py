@@ -107,7 +107,7 @@ class SearchSettings(StrategySettings):
     controls: tuple[str, ...] = Field(
         ("*",),
         description="names or patterns of terms that are tried alone, beside uniform weights, to be held against the"
-        " search's individuals",
+        " search's individuals; patterns leave out terms that do not read rgb, which leave its network as it is",
     )
     larger: dict[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=10_000)]] = Field(
         {}, description="another population from a generation on, such as {20: 16}; earlier ones stay as they are"
@@ -136,7 +136,12 @@ class SearchSettings(StrategySettings):
         for pattern in self.controls:
             if not any(fnmatchcase(term, pattern) for term in terms):
                 raise ValueError(f"search.controls: {pattern!r} - {catalogue.suggest(pattern, tuple(terms))}")
-        return tuple(term for term in sorted(terms) if any(fnmatchcase(term, p) for p in self.controls))
+        return tuple(
+            term
+            for term in sorted(terms)
+            if term in self.controls
+            or ("rgb" in catalogue.modalities_of(term) and any(fnmatchcase(term, p) for p in self.controls))
+        )
 
     def population_of(self, generation: int) -> int:
         """Individuals of a generation."""

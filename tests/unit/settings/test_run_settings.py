@@ -136,6 +136,17 @@ def test_terms_may_be_names_patterns_or_groups() -> None:
     )
 
 
+def test_a_pattern_of_controls_leaves_out_what_cannot_train_the_rgb_network() -> None:
+    config = changed("loss.terms", ["*.shuffle", "distill.flow.layer1", "rgb>flow.translate"])
+    config["search"]["controls"] = ["*"]
+    settings = load_settings(config)
+    found = settings.search.controls_of(settings.loss.terms)
+    assert found == ("distill.flow.layer1", "rgb.shuffle", "rgb>flow.translate")
+    config["search"]["controls"] = ["*", "flow.shuffle"]
+    settings = load_settings(config)
+    assert "flow.shuffle" in settings.search.controls_of(settings.loss.terms)
+
+
 def test_a_single_entry_may_have_a_term_that_is_not_searched_with_settings_of_its_own() -> None:
     config = changed("lineup", [{"name": "moco", "kind": "single", "term": "rgb.moco", "settings": {"queue": 64}}])
     settings = load_settings(config)
