@@ -92,12 +92,16 @@ def bare_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 def measured(folder: Path, *arguments: str) -> tuple[float, float]:
     """CPU seconds of Snakemake and its jobs, and its largest resident memory in MB."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile", "tiny.yaml"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(folder), "PATH": path}
     with (folder / "snakemake.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, *arguments, "--", TARGET], cwd=folder, env=environment, stdout=log, stderr=log
+            [*command, *arguments, "--quiet", "rules", "reason", "progress", "host", "--", TARGET],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
