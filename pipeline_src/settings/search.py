@@ -96,6 +96,11 @@ class TrialSettings(Settings):
     seeds: int = Field(1, ge=1, le=100, description="trainings of each individual; its fitness is their mean")
 
 
+def _trains_rgb(term: str) -> bool:
+    """Whether a term's gradient reaches the rgb network, which what is painted (`flow>rgb.translate`) does not."""
+    return "rgb" in catalogue.modalities_of(term) and ">rgb." not in term
+
+
 class SearchSettings(StrategySettings):
     """How weights evolve."""
 
@@ -107,7 +112,7 @@ class SearchSettings(StrategySettings):
     controls: tuple[str, ...] = Field(
         ("*",),
         description="names or patterns of terms that are tried alone, beside uniform weights, to be held against the"
-        " search's individuals; patterns leave out terms that do not read rgb, which leave its network as it is",
+        " search's individuals; patterns leave out terms that never train the rgb network",
     )
     larger: dict[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=10_000)]] = Field(
         {}, description="another population from a generation on, such as {20: 16}; earlier ones stay as they are"
@@ -140,7 +145,7 @@ class SearchSettings(StrategySettings):
             term
             for term in sorted(terms)
             if term in self.controls
-            or ("rgb" in catalogue.modalities_of(term) and any(fnmatchcase(term, p) for p in self.controls))
+            or (_trains_rgb(term) and any(fnmatchcase(term, pattern) for pattern in self.controls))
         )
 
     def population_of(self, generation: int) -> int:

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from pipeline_src.settings.run import load_settings
+from tests.benchmarks.science.runs import QUIET
 from tests.tiny_run import ROOT, TINY, copy_project, render_videos
 
 FOLDER = ROOT / "data" / "long_search"
@@ -97,7 +98,7 @@ def measured(folder: Path, *arguments: str) -> tuple[float, float]:
     environment = {**os.environ, "PYTHONPATH": str(folder), "PATH": path}
     with (folder / "snakemake.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, *arguments, "--quiet", "rules", "reason", "progress", "host", "--", TARGET],
+            [*command, *arguments, *QUIET, "--", TARGET],
             cwd=folder,
             env=environment,
             stdout=log,

@@ -55,7 +55,7 @@ def in_a_stage(driver: int) -> bool:
 def test_kills_at_random_moments_change_nothing(edited: Project) -> None:
     """From the index to the report; tests/e2e/test_killed.py does the same from the sources to the index.
 
-    With one entry and no control of a single term, such a run is well below 90 s on two free cores.
+    With one entry and no control of a single term, such a run takes 70 to 90 s on two free cores.
     """
     config = copy.deepcopy(TINY)
     config["lineup"] = [entry for entry in TINY["lineup"] if entry["kind"] == "evolved"]

@@ -20,6 +20,8 @@ from pipeline_src.transfer.answers import Answers, Truths, answers_of
 from pipeline_src.transfer.results import METHODS, results_in
 
 ROOT = Path(__file__).resolve().parents[3]
+# Not `all`, which hides even why Snakemake would not run.
+QUIET = ("--quiet", "rules", "reason", "progress", "host")
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,7 @@ def go_on(run: Run, minutes: float, cores: int) -> bool:
         SystemExit: Snakemake failed.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(run.config)]
-    process = subprocess.Popen(
-        [*command, "--rerun-incomplete", "--quiet", "rules", "reason", "progress", "host"], cwd=ROOT
-    )
+    process = subprocess.Popen([*command, "--rerun-incomplete", *QUIET], cwd=ROOT)
     try:
         if process.wait(60 * minutes):
             raise SystemExit(f"snakemake failed on {run.config}")

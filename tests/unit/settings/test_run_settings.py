@@ -137,11 +137,11 @@ def test_terms_may_be_names_patterns_or_groups() -> None:
 
 
 def test_a_pattern_of_controls_leaves_out_what_cannot_train_the_rgb_network() -> None:
-    config = changed("loss.terms", ["*.shuffle", "distill.flow.layer1", "rgb>flow.translate"])
+    config = changed("loss.terms", ["*.shuffle", "distill.flow.layer1", "*.translate"])
     config["search"]["controls"] = ["*"]
     settings = load_settings(config)
     found = settings.search.controls_of(settings.loss.terms)
-    assert found == ("distill.flow.layer1", "rgb.shuffle", "rgb>flow.translate")
+    assert found == ("distill.flow.layer1", "rgb.shuffle", "rgb>audio.translate", "rgb>flow.translate")
     config["search"]["controls"] = ["*", "flow.shuffle"]
     settings = load_settings(config)
     assert "flow.shuffle" in settings.search.controls_of(settings.loss.terms)
