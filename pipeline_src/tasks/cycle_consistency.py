@@ -43,10 +43,14 @@ class CycleConsistencyTerm(Term):
         return ((places - landed).square() / spread + self.variance * 0.5 * torch.log(spread)).mean()
 
     def outcome(self, inputs: Inputs) -> Outcome:
-        """Right where a frame lands nearest to itself."""
-        places, landed, _ = self._landings(inputs)
-        # Just between two frames is wrong: all frames of a collapsed network land there.
-        right = (places - landed).abs() < 0.5 / (self.frames - 1) - 1e-4
+        """Right where the other crop's nearest frame is of the same time.
+
+        Where a frame lands after its way back is no measure: even by way of another clip that is more often near to
+        itself than to others.
+        """
+        one, two = self._frames(inputs)
+        nearest = _squared(one, two).argmin(2)
+        right = nearest == torch.arange(self.frames, device=nearest.device)
         return accuracy(right.flatten(), 1 / self.frames)
 
     def _landings(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,12 +64,14 @@ class CycleConsistencyTerm(Term):
 
     def _back(self, inputs: Inputs) -> Tensor:
         """(M, T, T): for every frame, where its way there and back ends, as probabilities."""
-        one, two = (
-            functional.normalize(self.head(changes(frame_embeddings(inputs, view, self.frames))), dim=2)
-            for view in self.encoded
-        )
+        one, two = self._frames(inputs)
         there = torch.softmax(-_squared(one, two) / self.temperature, 2) @ two
         return torch.softmax(-_squared(there, one) / self.temperature, 2)
+
+    def _frames(self, inputs: Inputs) -> list[Tensor]:
+        """(M, T, D) for each crop: its frames' features, of length 1."""
+        embedded = (changes(frame_embeddings(inputs, view, self.frames)) for view in self.encoded)
+        return [functional.normalize(self.head(frames), dim=2) for frames in embedded]
 
 
 def _squared(one: Tensor, two: Tensor) -> Tensor:

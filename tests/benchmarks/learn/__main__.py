@@ -54,9 +54,10 @@ def main() -> None:
 
 
 def version_of(term: str) -> str:
-    """Changes with all code that decides what a training gives, and with its steps."""
+    """Changes with all code that decides what a training gives, and with its steps and learning rate."""
     version = code_version("pipeline_src.loss.engine", catalogue.module("task", catalogue.terms()[term]))
-    return f"{version[:8]}-{run.schedule_of(term)}"
+    steps, rate = run.schedule_of(term)
+    return f"{version[:8]}-{steps}-{rate:g}"
 
 
 def rows_done() -> dict[Job, dict[str, Any]]:

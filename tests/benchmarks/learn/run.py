@@ -18,8 +18,8 @@ from tests.benchmarks.learn.data import WINDOW, classes_of, collection
 
 BATCH = 16
 RATE = 0.002
-# At the others' rate simsiam, which has no negatives, collapses, and sorting does not begin.
-RATES = {"simsiam": 0.0005, "order_sorting": 0.0007}
+# At the others' rate simsiam, which has no negatives, collapses, and neither sorting nor time's arrow begins.
+RATES = {"simsiam": 0.0005, "order_sorting": 0.0007, "backward": 0.0005}
 PASSES = 2
 NETWORK = NetworkSettings(video="small_r3d", width=16, decoder_width=16)
 # For thousands of steps and thousands of videos the defaults are the published ones; here there are hundreds.
@@ -54,9 +54,10 @@ LONGER = {
 }
 
 
-def schedule_of(term: str) -> int:
-    """Steps of a term's training."""
-    return LONGER.get(term, LONGER.get(catalogue.terms()[term], STEPS))
+def schedule_of(term: str) -> tuple[int, float]:
+    """Steps of a term's training, and its learning rate."""
+    family = catalogue.terms()[term]
+    return LONGER.get(term, LONGER.get(family, STEPS)), RATES.get(family, RATE)
 
 
 def train_and_judge(term: str, condition: str, seed: int) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def train_and_judge(term: str, condition: str, seed: int) -> dict[str, Any]:
     kind = condition if condition in POOLS else "moving"
     pool, held_out = collection(kind, "train"), collection(kind, "held_out")
     loss = build(term, pool, seed)
-    steps, rate = schedule_of(term), RATES.get(catalogue.terms()[term], RATE)
+    steps, rate = schedule_of(term)
     optimiser = build_optimiser(loss, TrainingSettings(learning_rate=rate))
     windows = TrainingWindows(pool, WINDOW, loss.views, seed)
     labelled = catalogue.reads_labels(catalogue.terms()[term])
