@@ -29,9 +29,9 @@ PUSH_FREQUENCY = (1.2, 1.8)
 # Share of the time between two pushes in which speed falls to 1 / e of what it was.
 FRICTION = 0.4
 # What a glow fades to, and the share of the time between two pushes in which it falls to 1 / e.
-DIM, FADING = 0.75, 0.3
+DIM, FADING = 0.55, 0.3
 FREQUENCY = (0.8, 1.25)
-AMPLITUDE = (0.05, 0.07)
+AMPLITUDE = (0.07, 0.09)
 # A round orbit would be the only motion to blur the mean frame in all directions.
 ORBIT_FLATTENING = 0.5
 SHAKE_AMPLITUDE = 0.45

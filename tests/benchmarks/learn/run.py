@@ -18,7 +18,7 @@ from tests.benchmarks.learn.data import WINDOW, classes_of, collection
 
 BATCH = 16
 RATE = 0.002
-# At the others' rate simsiam, which has no negatives, collapses, and neither sorting nor time's arrow begins.
+# At the others' rate simsiam, which has no negatives, collapses, and neither sorting nor time's arrow in flow begins.
 RATES = {"simsiam": 0.0005, "order_sorting": 0.0007, "backward": 0.0005}
 PASSES = 2
 NETWORK = NetworkSettings(video="small_r3d", width=16, decoder_width=16)
