@@ -150,9 +150,14 @@ def test_the_explorer_shows_each_individual_s_weights(page: Any, finished: Proje
         texts.add(shown.text)
     assert len(texts) == 4
     page.execute_script("document.querySelector('#explorer svg').focus()")
-    before = shown.text
-    page.switch_to.active_element.send_keys("\ue012")  # arrow to the left
-    assert shown.text != before
+    left, right = "\ue012", "\ue014"
+    keys = page.switch_to.active_element
+    keys.send_keys(left * len(points))
+    at_the_first = shown.text
+    keys.send_keys(right)
+    assert shown.text in texts - {at_the_first}
+    keys.send_keys(left)
+    assert shown.text == at_the_first
     page.execute_script(
         "const s = document.querySelector('#explorer select'); s.value = 'rgb.shuffle';"
         "s.dispatchEvent(new Event('change'))"
