@@ -30,23 +30,43 @@ def read_history(run: Path, generations: int | None = None) -> pd.DataFrame:
     Raises:
         UserError: no generation has been ranked, or the search's terms were changed in between.
     """
-    paths = sorted(run.glob("search/gen_*/generation.csv"), key=lambda path: int(path.parent.name[4:]))
+    paths = ranked(run)
     if generations is not None:
-        paths = [path for path in paths if int(path.parent.name[4:]) < generations]
+        paths = [path for path in paths if generation_of(path) < generations]
     if not paths:
         raise UserError(f"{run}: no generation of a search is ranked there yet")
     tables: list[pd.DataFrame] = []
     measured = _measured_jobs(run)
     for path in paths:
         table = pd.read_csv(path)
-        generation = path.parent.name.removeprefix("gen_")
-        table.insert(0, "generation", int(generation))
-        seconds = _seconds(path.parent, table, measured.get(generation, []))
+        table.insert(0, "generation", generation_of(path))
+        seconds = _seconds(path.parent, table, measured.get(path.parent.name.removeprefix("gen_"), []))
         table.insert(len(FOUND) - 1, "seconds", [seconds.get(int(number), math.nan) for number in table["individual"]])
         if tables and list(table.columns) != list(tables[0].columns):
             raise UserError(f"{path}: other terms than {paths[0]}; run snakemake to bring the search up to date")
         tables.append(table)
     return pd.concat(tables, ignore_index=True).sort_values(["generation", "individual"], ignore_index=True)
+
+
+def ranked(run: Path) -> list[Path]:
+    """The tables of a run's ranked generations, in order, those that an earlier search left among them."""
+    return sorted(run.glob("search/gen_*/generation.csv"), key=generation_of)
+
+
+def generation_of(table: Path) -> int:
+    """The number of the generation whose table that is."""
+    return int(table.parent.name.removeprefix("gen_"))
+
+
+def current_generations(run: Path) -> int:
+    """How many generations belong to the search as it is: each is there and newer than the one before it."""
+    count, newest = 0, 0
+    for path in ranked(run):
+        made = path.stat().st_mtime_ns
+        if generation_of(path) != count or made < newest:
+            break
+        count, newest = count + 1, made
+    return count
 
 
 def trend(history: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +114,7 @@ def importance(history: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.D
     found = np.full((3, len(terms)), np.nan)
     if len(scored) >= 4:
         ranks = rankdata(np.column_stack([standing(scored), scored[terms]]).astype(float), axis=0)
+        ranks -= ranks.mean(axis=0)  # what never varies becomes exactly 0
         random = np.random.default_rng(seed)
         counts = random.multinomial(len(ranks), np.full(len(ranks), 1 / len(ranks)), size=draws)
         found[0] = _correlations(np.ones((1, len(ranks))), ranks)[0]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.errors import UserError
-from pipeline_src.evolution.space import DECIMALS, Weights
+from pipeline_src.evolution.space import Space, Weights
 from pipeline_src.settings.transfer import LineupEntry
 
 # The last word of the seed, as in generation.PROPOSALS.
@@ -20,14 +20,17 @@ def choose_weights(
     terms: Sequence[str],
     seed: int,
     state: Mapping[str, Any] | None = None,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    floor: float | None = None,
 ) -> Weights:
     """Weights that an entry is trained with.
 
     evolved                       the best of all generations
     evolved_without_distillation  the same with every distill.* at 0
-    evolved_permuted              the same values dealt to the terms at random: do their places matter?
+    evolved_permuted              the same values dealt to the searched terms at random: do their places matter?
     best_of_random                the best of as many random individuals as the search tried
-    random                        uniform in [0, 1], drawn from the seed and the entry's name
+    random                        drawn as the random search draws, from the seed and the entry's name
     uniform                       1 for every term
     single                        1 for the entry's term, 0 for the others
     upper_bound                   the same, of a term that learns from labels
@@ -39,6 +42,7 @@ def choose_weights(
         terms: names of all weights.
         seed: the run's seed.
         state: the last state of the search, or of that by random weights for best_of_random; for the evolved kinds.
+        fixed, floor: of the searched space, as in Space; for random.
 
     Returns:
         A weight in [0, 1] per term; {} for scratch and pretrained.
@@ -57,7 +61,8 @@ def choose_weights(
         return {term: float(term == entry.term) for term in ordered}
     random = np.random.default_rng([seed, zlib.crc32(entry.name.encode()), LINEUP])
     if entry.kind == "random":
-        return _weights(ordered, np.round(random.random(len(ordered)), DECIMALS))
+        space = Space(ordered, fixed or {}, floor)
+        return space.weights(random.random(len(space.searched)))
     if state is None:
         raise UserError(f"lineup.{entry.name}: kind {entry.kind} needs the search's last state")
     if state["best"] is None:
@@ -69,7 +74,9 @@ def choose_weights(
     if entry.kind == "evolved_without_distillation":
         return {term: 0.0 if term.startswith(DISTILLATION) else value for term, value in evolved.items()}
     if entry.kind == "evolved_permuted":
-        return _weights(ordered, _rearranged(np.array(list(evolved.values())), random))
+        searched = [term for term in ordered if term not in state.get("fixed", {})]
+        values = _rearranged(np.array([evolved[term] for term in searched]), random)
+        return {**evolved, **dict(zip(searched, map(float, values), strict=True))}
     return evolved
 
 
@@ -79,10 +86,6 @@ def _rearranged(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
         permuted = random.permutation(values)
         if (permuted != values).any() or (values == values[0]).all():
             return permuted
-
-
-def _weights(ordered: list[str], values: np.ndarray) -> Weights:
-    return dict(zip(ordered, map(float, values), strict=True))
 
 
 def _same_terms(entry: LineupEntry, ordered: list[str], found: Weights) -> Weights:

@@ -140,6 +140,15 @@ def _check_weak(embeddings: np.ndarray | None, labels: np.ndarray | None) -> Non
         return
     if len(embeddings) != len(labels):
         raise ValueError(f"{len(embeddings)} weak embeddings, {len(labels)} labels")
+    check_classes(labels)
+
+
+def check_classes(labels: np.ndarray) -> None:
+    """Whether clusters can agree with them.
+
+    Raises:
+        UserError: a single class.
+    """
     if len(np.unique(labels)) < 2:
         raise UserError(
             "fitness.weak.collection: its training clips have fewer than two classes - allowed: two or more"

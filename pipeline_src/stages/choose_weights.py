@@ -10,11 +10,13 @@ from pipeline_src.stages.command import parser, run, settings_from
 
 
 class StageSettings(Settings):
-    """What the choice depends on."""
+    """What the choice depends on; `fixed` and `floor` of the searched space for a random entry only."""
 
     entry: LineupEntry
     terms: tuple[str, ...] = Field(min_length=1)
     seed: int = Field(ge=0)
+    fixed: dict[str, float] = Field({})
+    floor: float | None = None
 
 
 def main() -> None:
@@ -25,7 +27,8 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     state = read_json(given.state) if given.state else None
-    write_json(given.out, choose_weights(settings.entry, settings.terms, settings.seed, state))
+    space = {"fixed": settings.fixed, "floor": settings.floor}
+    write_json(given.out, choose_weights(settings.entry, settings.terms, settings.seed, state, **space))
 
 
 if __name__ == "__main__":

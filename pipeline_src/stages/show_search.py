@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_src.errors import UserError
-from pipeline_src.evolution.history import importance, read_history, standing, trend
+from pipeline_src.evolution.history import current_generations, importance, ranked, read_history, standing, trend
 from pipeline_src.evolution.tables import FOUND, write_individuals
 from pipeline_src.stages.command import run
 
@@ -27,8 +27,11 @@ def main() -> None:
     arguments.add_argument("run", type=Path, help="the run's folder, such as results/demo")
     arguments.add_argument("--table", type=Path, help="also write all individuals to this .csv or .parquet file")
     given = arguments.parse_args()
-    history = read_history(given.run)
+    count = current_generations(given.run)
+    history = read_history(given.run, count)
     print(text_of(history))
+    if len(ranked(given.run)) > count:
+        print(f"\ngen_{count:03d} and later ones are left out: they are older than what comes before them")
     if given.table is not None:
         if given.table.suffix not in (".csv", ".parquet"):
             raise UserError(f"--table: {given.table} - allowed: a name that ends with .csv or .parquet")

@@ -16,8 +16,8 @@ from pipeline_src.evolution.tables import read_population
 from pipeline_src.evolution.trials import Trials, folder, read_trials
 from pipeline_src.files import read_json, whole_file, write_json
 from pipeline_src.fitness.judge import judge
-from pipeline_src.fitness.score import check_counts, diverged
-from pipeline_src.fitness.subsets import pool_rows
+from pipeline_src.fitness.score import check_classes, check_counts, diverged
+from pipeline_src.fitness.subsets import pool_rows, weak_rows
 from pipeline_src.networks.encoder_file import save_encoder
 from pipeline_src.settings.search import FitnessSettings, TrialSettings
 from pipeline_src.shards.index import Collection
@@ -67,6 +67,9 @@ def try_weights(given: argparse.Namespace, settings: StageSettings, pool: Collec
     tried = occupants(given.generation, trials, given.rung, given.job)
     # Before hours of training.
     check_counts(len(pool_rows(pool, settings.fitness.clips, settings.seed)), settings.fitness)
+    weak = Collection.open(given.weak) if given.weak else None
+    if weak is not None and settings.fitness.weak is not None:
+        check_classes(weak.clips["label"].to_numpy()[weak_rows(weak, settings.fitness.weak.split)])
     scales = {term: entry["scale"] for term, entry in read_json(given.scales)["terms"].items()}
     seed = trial_seed(settings.seed, given.seed)
     until = trials.iterations(given.rung, settings.training.iterations)
@@ -91,7 +94,6 @@ def try_weights(given: argparse.Namespace, settings: StageSettings, pool: Collec
         Checkpoint(here / STATES, STATES).save({**state_of(courses, until), "individuals": tried})
     if settings.keep_encoders and given.rung == trials.rungs - 1:
         keep(here / "encoders", tried, courses, settings, pool)
-    weak = Collection.open(given.weak) if given.weak else None
     results = []
     for individual, course in zip(tried, courses, strict=True):
         results.append({"individual": individual, **judged(course, settings, pool, weak)})

@@ -1,15 +1,17 @@
 """Does successive halving find as good a loss as the full search, for fewer steps?
 
 Two searches on the built-in world from each of three seeds: every individual trained to the end, or three rungs of
-which one in three goes on. The winner of each is trained anew and judged by one layer on labelled videos.
+which one in three goes on. The winner of each is trained anew and judged by one layer on labelled videos, beside a
+network that was not trained.
 
     python -m tests.benchmarks.halving            one piece of at most 55 minutes; again to go on
-    python -m tests.benchmarks.halving --table    only the table of what is there
+    python -m tests.benchmarks.halving --table    only shows what is there; writes it once all is
 
 The table is halving.csv beside this file.
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import pandas as pd
 import yaml
 
 from pipeline_src.report.run_size import trials_of
-from tests.benchmarks.science.runs import Run, finish, prepare
+from pipeline_src.stages import command
+from tests.benchmarks.science.runs import Run, finish, missing, prepare, results_of, show
 
 WORLD = Path(__file__).with_name("science") / "world.yaml"
 TABLE = Path(__file__).with_suffix(".csv")
@@ -31,28 +34,44 @@ def settings_of(kind: str, seed: int) -> dict[str, Any]:
     return {
         **config,
         "run": f"{kind}-{seed}",
+        # Each seed renders a world of its own.
+        "data_root": f"data/halving/{seed}",
         "results_root": "results/halving",
         "seed": seed,
-        "proxy": {**config["proxy"], "iterations": 90},
-        "final": {**config["final"], "iterations": 400},
         "search": {
             "strategy": "tournament",
+            "scale": config["search"]["scale"],
             "population": 9,
             "generations": 3,
             "trials": {"share": 3, "rungs": RUNGS[kind], "eta": 3},
             "controls": [],
         },
-        "lineup": [{"name": "evolved", "kind": "evolved"}],
+        "lineup": [{"name": "evolved", "kind": "evolved"}, {"name": "scratch", "kind": "scratch"}],
         "seeds": [0],
     }
 
 
 def row(run: Run, kind: str, seed: int) -> dict[str, Any]:
-    """Steps of one search, and what its winner came to."""
+    """Steps of one search, and what its winner came to, where that is there."""
     steps = sum(trials.steps(run.settings.proxy.iterations) for trials in trials_of(run.settings))
-    table = pd.read_csv(run.folder / "transfer" / "results.csv")
-    top1 = table[(table["entry"] == "evolved") & (table["method"] == "linear")]["top1"].item()
-    return {"search": kind, "seed": seed, "steps": steps, "one_layer": top1}
+    found = {result["entry"]: result["top1"] for _, result in results_of(run) if result["method"] == "linear"}
+    return {
+        "search": kind,
+        "seed": seed,
+        "steps": steps,
+        "one_layer": found.get("evolved"),
+        "untrained": found.get("scratch"),
+    }
+
+
+def verdict(rows: Mapping[str, pd.DataFrame]) -> str:
+    """A line: the steps, and the winners' results against the full search's mean minus one deviation."""
+    full, halving = (rows[kind] for kind in RUNGS)
+    bar = full["one_layer"].mean() - full["one_layer"].std()
+    return (
+        f"halving: {halving['steps'].mean() / full['steps'].mean():.2f} of the steps (at most 0.4); its winners"
+        f" {halving['one_layer'].mean():.3f} by one layer, the full search's mean minus one deviation {bar:.3f}"
+    )
 
 
 def main() -> None:
@@ -66,16 +85,11 @@ def main() -> None:
     if not given.table:
         finish(list(runs.values()), given.minutes, given.cores)
     table = pd.DataFrame([row(run, *key) for key, run in runs.items()])
-    table.to_csv(TABLE, index=False, lineterminator="\n")
-    print(table.to_string(index=False))
-    by_kind = table.groupby("search")
-    full, halving = (by_kind.get_group(kind) for kind in RUNGS)
-    bar = full["one_layer"].mean() - full["one_layer"].std()
-    print(
-        f"halving: {halving['steps'].mean() / full['steps'].mean():.2f} of the steps (at most 0.4); its winners"
-        f" {halving['one_layer'].mean():.3f} by one layer, the full search's mean minus one deviation {bar:.3f}"
-    )
+    lacking = missing(list(runs.values()))
+    show({TABLE: table}, lacking)
+    if not lacking:
+        print(verdict(dict(list(table.groupby("search")))))
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -108,6 +108,16 @@ def search_result(wildcards):
     return [f"{RUN}/{search}/gen_{SETTINGS.search.generations - 1:03d}/state.json"] if search else []
 
 
+def searched_space(entry):
+    """The space that a random entry's weights are drawn from; other kinds do not depend on it."""
+    if entry.kind != "random":
+        return {}
+    search = SETTINGS.search
+    fixed = search.fixed_terms(SETTINGS.loss.terms)
+    known = {term: weight for term, weight in fixed.items() if weight is not None}
+    return {"fixed": known, "floor": search.floor if search.scale == "log" else None}
+
+
 def search_option(wildcards, input):
     return ["--state", *input] if input else []
 

@@ -19,6 +19,7 @@ rule choose_weights:
             entry=ENTRIES[wildcards.entry],
             terms=SETTINGS.loss_of(ENTRIES[wildcards.entry]).terms,
             seed=SETTINGS.seed,
+            **searched_space(ENTRIES[wildcards.entry]),
         ),
         search=search_option,
         code=code("choose_weights"),

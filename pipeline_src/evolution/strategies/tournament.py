@@ -44,17 +44,21 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def ask(settings: dict[str, Any], memory: dict[str, Any], generation: Generation) -> np.ndarray:
-    """Children of the archive, shape (population, dimensions); uniform while nothing has succeeded."""
+    """Children of the archive, shape (population, dimensions); uniform while nothing has succeeded.
+
+    Those of the start, which nobody has ranked yet, are parents alike.
+    """
     archive = [row["values"] for row in memory.get("archive", [])][: settings["archive"]]
+    drawn_of = settings["tournament_size"]
     if generation.start is not None:
-        archive = list(generation.start)
+        archive, drawn_of = list(generation.start), 1
     proposed = np.empty((generation.population, generation.dimensions))
     for number in range(generation.population):
         random = generation.random(number)
         if not archive:
             proposed[number] = random.random(generation.dimensions)
             continue
-        drawn = random.choice(len(archive), size=min(settings["tournament_size"], len(archive)), replace=False)
+        drawn = random.choice(len(archive), size=min(drawn_of, len(archive)), replace=False)
         proposed[number] = archive[drawn.min()]  # the archive is sorted, best first
         changes = 1 + random.integers(min(settings["changes"], generation.dimensions))
         changed = random.choice(generation.dimensions, size=changes, replace=False)

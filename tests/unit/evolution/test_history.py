@@ -126,6 +126,36 @@ def test_importance_is_spearman_s_correlation_with_an_interval_that_holds_it(tmp
     assert width == pytest.approx(2 * 1.96 / np.sqrt(len(scored) - 3), rel=0.25)
 
 
+@pytest.mark.parametrize("individuals", [950, 4000, 16000])
+def test_what_never_varies_matters_nowhere_however_long_the_search(individuals):
+    """Rounding grows with the number of individuals: a fixed weight was called clear, or nan."""
+    random = np.random.default_rng(1)
+    history = pd.DataFrame(
+        {
+            "generation": 0,
+            "rung": 0,
+            "fitness": random.random(individuals),
+            "rgb.shuffle": random.random(individuals),
+            "rgb.backward": 0.5,
+        }
+    )
+    found = importance(history, draws=20).set_index("term")
+    assert found.loc["rgb.backward"].isna().all()
+    wanted = spearmanr(history["fitness"], history["rgb.shuffle"]).statistic
+    assert found.loc["rgb.shuffle", "correlation"] == pytest.approx(wanted, abs=1e-9)
+    assert importance(history.assign(fitness=0.3), draws=20)["correlation"].isna().all()
+
+
+def test_generations_that_an_earlier_search_left_are_told_and_not_read(tmp_path, monkeypatch, capsys):
+    """Else the best of a search with another fitness is called this one's."""
+    run = write_search(tmp_path / "run", generations=4)
+    os.utime(run / "search/gen_002/generation.csv", (1, 1))
+    call(show_search, monkeypatch, run)
+    told = capsys.readouterr().out
+    assert "40 individuals in 2 generations" in told
+    assert "gen_002 and later ones are left out" in told
+
+
 def test_show_search_says_the_best_the_trend_and_what_matters(tmp_path, monkeypatch, capsys):
     run = write_search(tmp_path / "run", generations=30, failed=((1, 4),))
     call(show_search, monkeypatch, run, "--table", tmp_path / "out.parquet")

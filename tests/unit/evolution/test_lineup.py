@@ -1,5 +1,6 @@
 """Weights of the rows of the results table."""
 
+import numpy as np
 import pytest
 
 from pipeline_src.errors import UserError
@@ -71,3 +72,26 @@ def test_missing_failed_or_foreign_search_is_told(kind):
         choose_weights(entry(kind), TERMS, 0, {"best": None})
     with pytest.raises(UserError, match=r"differ in rgb\.shuffle"):
         choose_weights(entry(kind), [t for t in TERMS if t != "rgb.shuffle"], 0, STATE)
+
+
+def test_permuted_leaves_the_weights_that_were_not_searched():
+    """Else a fixed weight is dealt to another term, and the row is of another space."""
+    state = {**STATE, "fixed": {"rgb.shuffle": 0.1}}
+    for seed in range(10):
+        found = choose_weights(entry("evolved_permuted"), TERMS, seed, state)
+        assert found["rgb.shuffle"] == 0.1
+        assert sorted(found.values()) == sorted(WEIGHTS.values())
+        assert found != WEIGHTS
+    alone = {**STATE, "fixed": {term: WEIGHTS[term] for term in TERMS[1:]}}
+    assert choose_weights(entry("evolved_permuted"), TERMS, 0, alone) == WEIGHTS
+
+
+def test_random_is_drawn_from_the_space_that_is_searched():
+    """Else choosing among random weights is held against random weights of another kind."""
+    space = {"fixed": {"rgb.shuffle": 0.3}, "floor": 0.001}
+    found = [choose_weights(entry("random"), TERMS, seed, **space) for seed in range(300)]
+    assert {weights["rgb.shuffle"] for weights in found} == {0.3}
+    others = np.array([weights["rgb>flow.translate"] for weights in found])
+    # Even on a log scale from 0.001 to 1, two thirds lie below 0.1.
+    assert others.min() >= 0.001
+    assert 0.58 < (others < 0.1).mean() < 0.75

@@ -71,6 +71,18 @@ def test_parents_leave_with_their_generation_and_children_may_differ_in_more():
     assert changes == {1, 2, 3, 4, 5}
 
 
+def test_every_individual_of_the_start_may_become_a_parent():
+    """Nobody has ranked them: with one_hot, only the first terms of the alphabet had children."""
+    start = [{term: float(term == one) for term in TERMS} for one in SPACE.terms[:10]]
+    children = propose("tournament", TOURNAMENT, SPACE, 210, 0, 0, None, start)[10:]
+    given = np.array([SPACE.values(weights) for weights in start])
+    counts = np.zeros(10, int)
+    for child in children:
+        differing = (given != np.array(SPACE.values(child))).sum(1)
+        counts[differing.argmin()] += 1
+    assert counts.min() >= 8
+
+
 def test_full_tournament_takes_the_best_as_parent():
     """Else selection ignores fitness."""
     settings = catalogue.complete("strategy", "tournament", {"tournament_size": 8})

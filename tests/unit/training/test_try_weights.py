@@ -1,10 +1,12 @@
 """The stage that tries individuals: alone or together, in one stretch or in rungs, the same comes out."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -45,6 +47,7 @@ class Search:
         self.path, self.pool, self.monkeypatch = path, pool, monkeypatch
         self.settings = {**SETTINGS, "trials": trials}
         self.trials = Trials(len(POPULATION), **trials)
+        self.weak: Path | None = None
         path.mkdir()
         population_table(POPULATION).to_csv(path / "population.csv", index=False)
         write_json(path / "scales.json", {"terms": {}})
@@ -53,6 +56,7 @@ class Search:
         arguments = ["--settings", json.dumps(self.settings), "--machine", '{"training": {"device": "cpu"}}']
         arguments += ["--pool", str(self.pool.folder / "index.json"), "--scales", str(self.path / "scales.json")]
         arguments += ["--generation", str(self.path), "--rung", str(rung), "--seed", str(seed), "--job", str(job)]
+        arguments += ["--weak", str(self.weak)] if self.weak else []
         self.monkeypatch.setattr(sys, "argv", ["try_weights", *arguments])
         try_weights.main()
 
@@ -132,6 +136,25 @@ def test_a_pool_too_small_for_the_fitness_is_told_before_the_training(
     search.settings["fitness"] = {"zipf": {"clusters": 5, "max_noise": 9}, "clips": 8}
     monkeypatch.setattr(try_weights, "train_population", None)
     with pytest.raises(UserError, match=r"fitness.zipf.clusters: 5 - allowed: at most 4, half of the 8 clips"):
+        search.job(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [("test", "fitness.weak.split: 1 - .* has no usable training clips"), ("train", "fewer than two classes")],
+)
+def test_labels_that_no_fitness_can_use_are_told_before_the_training(
+    part: str, told: str, long_pool: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search(tmp_path / "search", long_pool, monkeypatch)
+    search.settings["fitness"] = {**SETTINGS["fitness"], "weak": {"collection": "labelled"}}
+    labelled = tmp_path / "labelled"
+    shutil.copytree(long_pool.folder, labelled)
+    clips = pd.read_csv(labelled / "clips.csv", keep_default_na=False).assign(label="wave", split_1=part)
+    clips.to_csv(labelled / "clips.csv", index=False)
+    search.weak = labelled / "index.json"
+    monkeypatch.setattr(try_weights, "train_population", None)
+    with pytest.raises(UserError, match=told):
         search.job(0, 0, 0)
 
 
