@@ -41,6 +41,14 @@ class ClipReader:
         """Whether the clip has a spectrogram."""
         return self.spectrogram is not None and self._reader("audio", clip).lengths[self._rows[clip]] > 0
 
+    def whole(self, modality: str, clip: int, wanted: np.ndarray) -> bool:
+        """Whether the clip has all of a window, none of which `padding` fills; audio, where it has any."""
+        if modality == "audio":
+            length = int(self._reader("audio", clip).lengths[self._rows[clip]])
+            return self._columns(int(wanted[0])) + self._columns(len(wanted)) <= length
+        # Flow has one step less than the clip has frames.
+        return int(wanted.max()) < self.lengths[clip] - (modality == "flow")
+
     def read(self, modality: str, clip: int, wanted: np.ndarray, corner: tuple[int, int], mirrored: bool) -> np.ndarray:
         """A window as stored: uint8 (T, crop, crop, C), or float16 (columns, mels) for audio.
 

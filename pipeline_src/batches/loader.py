@@ -82,6 +82,7 @@ class TrainingWindows(Dataset[dict[str, Any]]):
         for modality, name in self._streams:
             wanted = moments[name].frames
             found[f"{modality}.{name}"] = self.reader.read(modality, clip, wanted, corner, mirrored)
+            found[f"{modality}.{name}.whole"] = self.reader.whole(modality, clip, wanted)
         return found
 
 

@@ -6,6 +6,9 @@ zoomed.
 
 A view whose transform is to be recognised has it in some of its clips, and a label that says in which: each view is
 normalised by its own statistics, which would take away what all of its clips have in common.
+
+Where the order of frames is asked for, padding would tell it: a short clip's repeated end comes first when it plays
+backward. So clips with padded windows are not usable for such views.
 """
 
 import itertools
@@ -31,10 +34,12 @@ class Transform:
     Attributes:
         moment: which frames it reads, a key of moments.MOMENTS.
         change: what it does to them; also takes the view's settings.
+        ordered: whether terms ask for the order of its frames, so that only whole windows are usable.
     """
 
     moment: str
     change: Callable[..., Changed]
+    ordered: bool = False
 
 
 def _keep(x: Tensor, draws: Draws) -> Changed:
@@ -216,19 +221,19 @@ TRANSFORMS: dict[str, Transform] = {
     "plain": Transform("now", _keep),
     "next": Transform("next", _keep),
     "shifted": Transform("shifted", _keep),
-    "reversed": Transform("now", _or_not(_reverse)),
-    "shuffled": Transform("now", _or_not(_shuffle)),
-    "segments": Transform("now", _or_not(_shuffle_segments)),
+    "reversed": Transform("now", _or_not(_reverse), ordered=True),
+    "shuffled": Transform("now", _or_not(_shuffle), ordered=True),
+    "segments": Transform("now", _or_not(_shuffle_segments), ordered=True),
     "rotated": Transform("now", _rotate),
     "stretched": Transform("now", _stretch),
     "noisy": Transform("now", _noisy),
     "masked": Transform("now", _mask),
-    "frames": Transform("now", _frames),
-    "frames1": Transform("now", _augmented_frames),
-    "frames2": Transform("now", _augmented_frames),
+    "frames": Transform("now", _frames, ordered=True),
+    "frames1": Transform("now", _augmented_frames, ordered=True),
+    "frames2": Transform("now", _augmented_frames, ordered=True),
     "middle": Transform("now", _middle),
     "pieces": Transform("now", _pieces),
-    "questions": Transform("now", _questions),
+    "questions": Transform("now", _questions, ordered=True),
     "keyframe": Transform("keyframe", _keep),
     "speed": Transform("speed", _keep),
     "playback": Transform("playback", _keep),

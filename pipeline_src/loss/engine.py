@@ -154,6 +154,7 @@ class EvolvedLoss(nn.Module):
             labels={view: prepared.label(view) for view in self.views},
             # In the same order in all processes, as everything that is gathered.
             usable={view: prepared.usable(view) for view in self.views},
+            whole={view: prepared.whole(view) for view in self.views},
             sound=prepared.sound,
             clips=prepared.clips,
             videos=prepared.videos,

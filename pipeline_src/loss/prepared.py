@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pipeline_src.batches.draws import Draws, generator
 from pipeline_src.batches.normalise import Statistics, normalise
+from pipeline_src.batches.transforms import TRANSFORMS
 from pipeline_src.batches.views import View, apply, moment
 from pipeline_src.networks.parallel import gather, process
 
@@ -51,7 +52,7 @@ class PreparedBatch:
         self._dtype, self._channels_last = dtype, channels_last
         self._windows: dict[tuple[str, str], Tensor] = {}
         self._made: dict[View, tuple[Tensor, Tensor]] = {}
-        self._usable: dict[str, Tensor] = {}
+        self._flags: dict[str, Tensor] = {}
 
     def view(self, view: View) -> Tensor:
         """The clips as a view shows them; of sound, those that have any."""
@@ -63,10 +64,17 @@ class PreparedBatch:
 
     def usable(self, view: View) -> Tensor:
         """Whether each of all clips is long enough for a view. All processes must ask in the same order."""
-        name = moment(view)
-        if name not in self._usable:
-            self._usable[name] = gather(self._batch[f"{name}.usable"].to(torch.uint8)) > 0
-        return self._usable[name]
+        usable = self._flag(f"{moment(view)}.usable")
+        return usable & self.whole(view) if TRANSFORMS[view.transform].ordered else usable
+
+    def whole(self, view: View) -> Tensor:
+        """Whether each of all clips has all of a view's window, without padding. Asked for in the same order, too."""
+        return self._flag(f"{view.modality}.{moment(view)}.whole")
+
+    def _flag(self, name: str) -> Tensor:
+        if name not in self._flags:
+            self._flags[name] = gather(self._batch[name].to(torch.uint8)) > 0
+        return self._flags[name]
 
     def _view(self, view: View) -> tuple[Tensor, Tensor]:
         if view not in self._made:

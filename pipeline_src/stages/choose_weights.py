@@ -27,8 +27,10 @@ def main() -> None:
     given = arguments.parse_args()
     settings = settings_from(given.settings, StageSettings)
     state = read_json(given.state) if given.state else None
-    space = {"fixed": settings.fixed, "floor": settings.floor}
-    write_json(given.out, choose_weights(settings.entry, settings.terms, settings.seed, state, **space))
+    weights = choose_weights(
+        settings.entry, settings.terms, settings.seed, state, fixed=settings.fixed, floor=settings.floor
+    )
+    write_json(given.out, weights)
 
 
 if __name__ == "__main__":

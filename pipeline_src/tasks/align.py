@@ -16,6 +16,7 @@ from pipeline_src.tasks.term import (
     embeddings,
     other_video,
     pair_of,
+    unpadded_pairs,
     videos_of,
 )
 
@@ -67,7 +68,7 @@ class AlignTerm(Term):
         self.head = Classifier(2 * hidden, hidden, 1)
 
     def forward(self, inputs: Inputs) -> Tensor | None:
-        """Mean over positives plus mean over negatives, halved; None with fewer than two clips."""
+        """Mean over positives plus mean over negatives, halved; None with fewer than two clips without padding."""
         found = self._pairs(inputs)
         if found is None:
             return None
@@ -90,9 +91,11 @@ class AlignTerm(Term):
         first, second = (inputs.features[view] for view in self.encoded[:2])
         moved, fixed = embeddings(first, second)
         moved, fixed = self.project_first(moved), self.project_second(fixed)
-        if len(fixed) < 2:
+        kept = unpadded_pairs(inputs, *self.encoded[:2])
+        if len(kept) < 2:
             return None
-        others = moved[other_video(videos_of(inputs, first, second))]
+        moved, fixed = moved[kept], fixed[kept]
+        others = moved[other_video(videos_of(inputs, first, second)[kept])]
         wrong = [others] if self.negatives != "shifted" else []
         if self.negatives != "other":
             # Only the first of a pair is ever audio, so its rows are those of all three.
@@ -100,7 +103,7 @@ class AlignTerm(Term):
             shiftable = inputs.usable[self.encoded[2]]
             if first.all_rows is not None:
                 shiftable = shiftable[first.all_rows]
-            wrong.append(torch.where(shiftable[:, None], there, others))
+            wrong.append(torch.where(shiftable[kept, None], there[kept], others))
         return self._logits(moved, fixed), [self._logits(part, fixed) for part in wrong]
 
     def _logits(self, first: Tensor, second: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from pipeline_src.tasks.term import (
     embeddings,
     other_video,
     pair_of,
+    unpadded_pairs,
     videos_of,
 )
 
@@ -60,7 +61,7 @@ class AvtsTerm(Term):
         self.project_second = Projector(shapes.embedding(second), settings["hidden"], settings["size"])
 
     def forward(self, inputs: Inputs) -> Tensor | None:
-        """The contrastive loss; None with fewer than two clips."""
+        """The contrastive loss; None with fewer than two clips without padding."""
         distances = self._distances(inputs)
         if distances is None:
             return None
@@ -75,15 +76,16 @@ class AvtsTerm(Term):
     def _distances(self, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
         features = [inputs.features[view] for view in self.encoded[:2]]
         sound, video = embeddings(*features)
-        if len(sound) < 2:
+        kept = unpadded_pairs(inputs, *self.encoded[:2])
+        if len(kept) < 2:
             return None
-        sound, video = self._unit(self.project_first(sound)), self._unit(self.project_second(video))
-        wrong = sound[other_video(videos_of(inputs, *features))]
+        sound, video = self._unit(self.project_first(sound[kept])), self._unit(self.project_second(video[kept]))
+        wrong = sound[other_video(videos_of(inputs, *features)[kept])]
         if inputs.progress >= self.easy:
-            shifted = self._unit(self.project_first(inputs.features[self.encoded[2]].embedding))
+            shifted = self._unit(self.project_first(inputs.features[self.encoded[2]].embedding[kept]))
             rows = inputs.features[self.encoded[0]].all_rows
             hard = (inputs.draws("avts").uniform() < self.hard) & inputs.usable[self.encoded[2]]
-            wrong = torch.where(hard[rows][:, None], shifted, wrong)
+            wrong = torch.where(hard[rows][kept, None], shifted, wrong)
         return self._distance(sound, video), self._distance(wrong, video)
 
     def _unit(self, x: Tensor) -> Tensor:

@@ -21,8 +21,10 @@ def info_nce(similarity: Tensor, positive: Tensor, counted: Tensor, temperature:
         positive: (M, K) which keys are positives; at least one a row.
         counted: (M, K) which keys are negatives.
         temperature: t.
+
+    In 16 bits, which autocast multiplies vectors in, small losses would vanish: the sums are taken in 32 at least.
     """
-    scaled = similarity / temperature
+    scaled = similarity.to(torch.promote_types(similarity.dtype, torch.float32)) / temperature
     above = scaled.masked_fill(~positive, -torch.inf).logsumexp(1)
     below = scaled.masked_fill(~(positive | counted), -torch.inf).logsumexp(1)
     return (below - above).mean()

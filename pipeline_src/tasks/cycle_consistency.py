@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from pipeline_src.batches.views import View
 from pipeline_src.tasks.frames import changes, frame_embeddings
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of, usable_rows
 
 GROUP = "time"
 TERMS = ("rgb.cycle_consistency",)
@@ -37,18 +37,22 @@ class CycleConsistencyTerm(Term):
         self.temperature, self.variance = settings["temperature"], settings["variance"]
         self.head = nn.Linear(shapes.embedding(modality), settings["size"])
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """The mean over frames and clips."""
+    def forward(self, inputs: Inputs) -> Tensor | None:
+        """The mean over frames and clips; None where no clip is long enough."""
         places, landed, spread = self._landings(inputs)
+        if not len(landed):
+            return None
         return ((places - landed).square() / spread + self.variance * 0.5 * torch.log(spread)).mean()
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where the other crop's nearest frame is of the same time.
 
         Where a frame lands after its way back is no measure: even by way of another clip that is more often near to
         itself than to others.
         """
         one, two = self._frames(inputs)
+        if not len(one):
+            return None
         nearest = _squared(one, two).argmin(2)
         right = nearest == torch.arange(self.frames, device=nearest.device)
         return accuracy(right.flatten(), 1 / self.frames)
@@ -69,8 +73,9 @@ class CycleConsistencyTerm(Term):
         return torch.softmax(-_squared(there, one) / self.temperature, 2)
 
     def _frames(self, inputs: Inputs) -> list[Tensor]:
-        """(M, T, D) for each crop: its frames' features, of length 1."""
-        embedded = (changes(frame_embeddings(inputs, view, self.frames)) for view in self.encoded)
+        """(M', T, D) for each crop: its frames' features, of length 1."""
+        rows = usable_rows(inputs, *self.encoded)
+        embedded = (changes(frame_embeddings(inputs, view, self.frames)[rows]) for view in self.encoded)
         return [functional.normalize(self.head(frames), dim=2) for frames in embedded]
 
 

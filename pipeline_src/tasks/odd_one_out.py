@@ -6,7 +6,7 @@ from torch.nn import functional
 from pipeline_src.batches.views import View
 from pipeline_src.networks.heads import Classifier
 from pipeline_src.networks.parallel import gather
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of, usable_rows
 
 GROUP = "time"
 MINIMUM_FRAMES = 4
@@ -34,20 +34,21 @@ class OddOneOutTerm(Term):
         self.questions = questions
         self.head = Classifier(shapes.embedding(modality), hidden, 1)
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """The mean cross-entropy."""
+    def forward(self, inputs: Inputs) -> Tensor | None:
+        """The mean cross-entropy; None where no clip is long enough."""
         logits, labels = self._answers(inputs)
-        return functional.cross_entropy(logits, labels)
+        return functional.cross_entropy(logits, labels) if len(labels) else None
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where the odd one's logit is the highest."""
         logits, labels = self._answers(inputs)
-        return accuracy(logits.argmax(1) == labels, 1 / self.questions)
+        return accuracy(logits.argmax(1) == labels, 1 / self.questions) if len(labels) else None
 
     def _answers(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         (view,) = self.encoded
-        embeddings = inputs.features[view].embedding.unflatten(0, (-1, self.questions))
-        return self.head(embeddings - embeddings.mean(1, keepdim=True)).squeeze(2), gather(inputs.labels[view])
+        rows = usable_rows(inputs, view)
+        embeddings = inputs.features[view].embedding.unflatten(0, (-1, self.questions))[rows]
+        return self.head(embeddings - embeddings.mean(1, keepdim=True)).squeeze(2), gather(inputs.labels[view])[rows]
 
 
 def build(name: str, shapes: Shapes, settings: TermSettings) -> Term:

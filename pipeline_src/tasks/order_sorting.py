@@ -46,23 +46,24 @@ class OrderSortingTerm(Term):
         self.head = Classifier(len(self.pairs) * settings["pair"], settings["hidden"], len(_DISTINCT))
 
     def forward(self, inputs: Inputs) -> Tensor | None:
-        """The mean cross-entropy."""
+        """The mean cross-entropy; None where no clip is long enough."""
         logits, labels = self._answers(inputs)
         return mean_over_clips(functional.cross_entropy(logits, labels, reduction="none"))
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where the order's logit is the highest."""
         logits, labels = self._answers(inputs)
-        return accuracy(logits.argmax(1) == labels, 1 / len(_DISTINCT))
+        return accuracy(logits.argmax(1) == labels, 1 / len(_DISTINCT)) if len(labels) else None
 
     def _answers(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         frames = changes(frame_activations(inputs, self.encoded[0], self.frames))
         drawn = inputs.draws("order_sorting", whole=False).whole(len(ORDERS))
         order = torch.tensor(ORDERS, device=frames.device)[drawn]
         places = moving_frames(inputs.targets[self.targets[0]], FRAMES)[inputs.mine].gather(1, order)
-        shown = picked(frames, places)
+        usable = inputs.usable[self.encoded[0]][inputs.mine]
+        shown = picked(frames, places)[usable]
         pairs = [functional.relu(self.pair(shown[:, pair].flatten(1))) for pair in map(list, self.pairs)]
-        return self.head(torch.cat(pairs, 1)), torch.tensor(CLASSES, device=frames.device)[drawn]
+        return self.head(torch.cat(pairs, 1)), torch.tensor(CLASSES, device=frames.device)[drawn[usable]]
 
 
 def build(name: str, shapes: Shapes, settings: TermSettings) -> Term:

@@ -6,7 +6,7 @@ from torch.nn import functional
 from pipeline_src.batches.views import View
 from pipeline_src.networks.heads import Classifier
 from pipeline_src.networks.parallel import gather
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, accuracy, usable_rows
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, accuracy
 
 
 class RecogniseTerm(Term):
@@ -35,9 +35,8 @@ class RecogniseTerm(Term):
 
     def _logits(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         (view,) = self.encoded
-        embedding, labels = inputs.features[view].embedding, gather(inputs.labels[view])
-        if view.modality != "audio":
-            rows = usable_rows(inputs, view)
-            embedding, labels = embedding[rows], labels[rows]
-        logits = self.head(embedding).squeeze(1)
-        return logits, labels.to(logits.dtype)
+        features, usable = inputs.features[view], inputs.usable[view]
+        if features.all_rows is not None:
+            usable = usable[features.all_rows]
+        logits = self.head(features.embedding[usable]).squeeze(1)
+        return logits, gather(inputs.labels[view])[usable].to(logits.dtype)

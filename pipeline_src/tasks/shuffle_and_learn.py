@@ -7,7 +7,7 @@ from torch.nn import functional
 from pipeline_src.batches.views import View
 from pipeline_src.networks.heads import Classifier
 from pipeline_src.tasks.frames import frame_embeddings, moving_frames, picked
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of, usable_rows
 
 GROUP = "time"
 MINIMUM_FRAMES = 5
@@ -36,23 +36,24 @@ class ShuffleAndLearnTerm(Term):
         self.frames = shapes.frames
         self.head = Classifier(3 * shapes.embedding(modality), hidden, 1)
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """The mean over both triples of all clips."""
+    def forward(self, inputs: Inputs) -> Tensor | None:
+        """The mean over both triples of all clips; None where no clip is long enough."""
         logits, labels = self._logits(inputs)
-        return functional.binary_cross_entropy_with_logits(logits, labels)
+        return functional.binary_cross_entropy_with_logits(logits, labels) if len(labels) else None
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where the logit has the label's sign."""
         logits, labels = self._logits(inputs)
-        return accuracy((logits > 0) == (labels > 0), 0.5)
+        return accuracy((logits > 0) == (labels > 0), 0.5) if len(labels) else None
 
     def _logits(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         frames = frame_embeddings(inputs, self.encoded[0], self.frames)
-        chosen = picked(frames, moving_frames(inputs.targets[self.targets[0]], 5))
+        rows = usable_rows(inputs, self.encoded[0])
+        chosen = picked(frames, moving_frames(inputs.targets[self.targets[0]], 5))[rows]
         draws = inputs.draws("shuffle_and_learn")
         triples = []
         for kind in (ORDERED, UNORDERED):
-            orders = torch.tensor(kind, device=chosen.device)[draws.whole(len(kind))]
+            orders = torch.tensor(kind, device=chosen.device)[draws.whole(len(kind))[rows]]
             triples.append(picked(chosen, orders).flatten(1))
         logits = self.head(torch.cat(triples)).squeeze(1)
         ones = torch.ones_like(logits[: len(chosen)])

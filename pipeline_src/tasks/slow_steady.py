@@ -6,7 +6,17 @@ from torch.nn import functional
 
 from pipeline_src.batches.views import View
 from pipeline_src.tasks.frames import frame_embeddings
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of, other_video
+from pipeline_src.tasks.term import (
+    Inputs,
+    Outcome,
+    Shapes,
+    Term,
+    TermSettings,
+    accuracy,
+    modality_of,
+    other_video,
+    usable_rows,
+)
 
 GROUP = "time"
 MINIMUM_FRAMES = 5
@@ -38,29 +48,36 @@ class SlowSteadyTerm(Term):
         self.steady, self.margin = settings["steady"], settings["margin"]
         self.head = nn.Linear(shapes.embedding(modality), settings["size"])
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """The mean over frames and clips."""
-        z = self._features(inputs)
+    def forward(self, inputs: Inputs) -> Tensor | None:
+        """The mean over frames and clips; None where no clip is long enough."""
+        z, videos = self._features(inputs)
+        if not len(z):
+            return None
         change = z[:, 1:] - z[:, :-1]
         away = self._away(z, z.roll(self.frames // 2, 1))
         if len(z) > 1:
-            away = (away + self._away(z, z[other_video(inputs.videos)])) / 2
+            away = (away + self._away(z, z[other_video(videos)])) / 2
         slow = change.square().sum(2).mean() + away
         bend = change[:, 1:] - change[:, :-1]
         steady = bend.square().sum(2).mean() + self._away(change, change.roll(self.frames // 2, 1))
         return (slow + self.steady * steady) / 2
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where a frame is nearer to the next one than to the frame half a window on."""
-        z = self._features(inputs)
+        z, _ = self._features(inputs)
+        if not len(z):
+            return None
         half = self.frames // 2
         first = z[:, : self.frames - half]
         near = (first - z[:, 1 : self.frames - half + 1]).square().sum(2)
         far = (first - z[:, half:]).square().sum(2)
         return accuracy((near < far).flatten(), 0.5)
 
-    def _features(self, inputs: Inputs) -> Tensor:
-        return functional.normalize(self.head(frame_embeddings(inputs, self.encoded[0], self.frames)), dim=2)
+    def _features(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """(M', T, D) of clips that are long enough, and the numbers of their videos."""
+        rows = usable_rows(inputs, self.encoded[0])
+        frames = frame_embeddings(inputs, self.encoded[0], self.frames)[rows]
+        return functional.normalize(self.head(frames), dim=2), inputs.videos[rows]
 
     def _away(self, one: Tensor, two: Tensor) -> Tensor:
         distance = torch.sqrt((one - two).square().sum(2) + 1e-8)

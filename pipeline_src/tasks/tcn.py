@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from pipeline_src.batches.views import View
 from pipeline_src.tasks.frames import frame_embeddings, picked
-from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of
+from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings, accuracy, modality_of, usable_rows
 
 GROUP = "time"
 MINIMUM_FRAMES = 4
@@ -40,21 +40,22 @@ class TcnTerm(Term):
         self.margin = settings["margin"]
         self.head = nn.Linear(shapes.embedding(modality), settings["size"])
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        """The triplet loss."""
+    def forward(self, inputs: Inputs) -> Tensor | None:
+        """The triplet loss; None where no clip is long enough."""
         near, far = self._distances(inputs)
-        return functional.relu(self.margin + near - far).mean()
+        return functional.relu(self.margin + near - far).mean() if len(near) else None
 
-    def outcome(self, inputs: Inputs) -> Outcome:
+    def outcome(self, inputs: Inputs) -> Outcome | None:
         """Right where the near frame is nearer."""
         near, far = self._distances(inputs)
-        return accuracy((near < far).flatten(), 0.5)
+        return accuracy((near < far).flatten(), 0.5) if len(near) else None
 
     def _distances(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """(M, T) squared distances of every frame to a near one and to a far one."""
-        z = functional.normalize(self.head(frame_embeddings(inputs, self.encoded[0], self.frames)), dim=2)
+        """(M', T) squared distances of every frame to a near one and to a far one."""
+        rows = usable_rows(inputs, self.encoded[0])
+        z = functional.normalize(self.head(frame_embeddings(inputs, self.encoded[0], self.frames)[rows]), dim=2)
         draws = inputs.draws("tcn")
-        steps = draws.uniform(self.frames, self.frames)
+        steps = draws.uniform(self.frames, self.frames)[rows]
         apart = z.new_tensor([[abs(a - b) for b in range(self.frames)] for a in range(self.frames)])
         near = steps.masked_fill((apart == 0) | (apart > self.reach), -1).argmax(2)
         far = steps.masked_fill(apart <= 2 * self.reach, -1)

@@ -91,7 +91,8 @@ class Inputs:
         targets: the clips of each target view, normalised, (N, C, T, H, W) or (N, 1, columns, mels).
         keys: features of each key.
         labels: per view what was drawn for it, (N, ...).
-        usable: per view whether each clip is long enough for it, (M,).
+        usable: per view whether each clip is long enough for it, (M,); where its order is asked for, without padding.
+        whole: per view whether each clip has all of its window, none of it filled by padding, (M,).
         sound: which clips have sound, (N',).
         clips: the clips' numbers in the collection, (M,).
         videos: numbers of the videos they stem from, (M,).
@@ -106,6 +107,7 @@ class Inputs:
     keys: Mapping[Key, Features] = field(default_factory=dict)
     labels: Mapping[View, Tensor] = field(default_factory=dict)
     usable: Mapping[View, Tensor] = field(default_factory=dict)
+    whole: Mapping[View, Tensor] = field(default_factory=dict)
     sound: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     clips: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     videos: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
@@ -235,6 +237,20 @@ def embeddings(first: Features, second: Features) -> tuple[Tensor, Tensor]:
 def usable_rows(inputs: Inputs, *views: View) -> Tensor:
     """Numbers, in the whole batch, of clips long enough for all of the views."""
     return torch.stack([inputs.usable[view] for view in views]).all(0).nonzero().squeeze(1)
+
+
+def unpadded_pairs(inputs: Inputs, first: View, second: View) -> Tensor:
+    """Which rows of `embeddings` of two views are of clips that have all of both windows.
+
+    Both are padded alike: where a clip's end comes, or comes again, would tell whether they belong together.
+    """
+    whole = inputs.whole[first] & inputs.whole[second]
+    for view in (first, second):
+        rows = inputs.features[view].all_rows
+        if rows is not None:
+            whole = whole[rows]
+            break
+    return whole.nonzero().squeeze(1)
 
 
 def videos_of(inputs: Inputs, first: Features, second: Features) -> Tensor:

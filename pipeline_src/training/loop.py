@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from pipeline_src.batches.loader import Batch
@@ -46,6 +47,8 @@ class Course:
         self._optimiser = build_optimiser(loss, settings)
         self._settings = settings
         self._seen: set[str] = set()
+        self._parts: list[Losses] = []
+        self._last: tuple[Batch | PreparedBatch, int] | None = None
         self._curves_folder = curves_folder if process() == 0 else None
         self._curves: Curves | None = None
 
@@ -66,30 +69,44 @@ class Course:
             return state
         return {**state, "loss": self.loss.state_dict(), "optimiser": self._optimiser.state_dict()}
 
-    def step(self, step: int, batches: Sequence[Batch | PreparedBatch], logged: bool) -> None:
-        """Take an optimiser's step on its batches, or note why there can be none."""
+    def add(self, step: int, part: int, batch: Batch | PreparedBatch) -> None:
+        """Add the gradient of a step's batch of that number, or note why there can be none."""
+        if part == 0:
+            self._parts = []
+            self._optimiser.zero_grad(set_to_none=True)
+        if self.failure:
+            return
         try:
-            self._step(step, batches, logged)
+            self._parts.append(backward(self.loss, batch, part, step, self._settings))
+            # Of a single batch the step's own norm tells.
+            if self._settings.accumulate > 1:
+                require_finite_gradient(gradient_norm(self.loss), self.loss, batch, part, step, self._settings)
         except Diverged as error:
             self.failure = str(error)
+        self._last = (batch, part)
+
+    def end_step(self, step: int, logged: bool) -> None:
+        """Take the optimiser's step on what was added."""
+        if not self.failure:
+            try:
+                self._end_step(step, logged)
+            except Diverged as error:
+                self.failure = str(error)
+        self._last = None
 
     def silent(self) -> list[str]:
         """Terms that no batch had anything for."""
         return [] if self.failure else sorted(set(self.loss.weights) - self._seen)
 
-    def _step(self, step: int, batches: Sequence[Batch | PreparedBatch], logged: bool) -> None:
-        settings = self._settings
+    def _end_step(self, step: int, logged: bool) -> None:
+        settings, parts = self._settings, self._parts
         rate = learning_rate(step, settings.iterations, settings.learning_rate, settings.warmup)
         set_learning_rate(self._optimiser, rate)
-        self._optimiser.zero_grad(set_to_none=True)
-        first = step * settings.accumulate
-        parts = [backward(self.loss, batch, first + part, step, settings) for part, batch in enumerate(batches)]
         self._seen.update(*(part.raw for part in parts))
-        if any(part.total.requires_grad for part in parts):
+        if self._last is not None and any(part.total.requires_grad for part in parts):
             average_gradients(self.loss)
             norm = torch.nn.utils.clip_grad_norm_(self.loss.parameters(), settings.clip_gradient)
-            if not torch.isfinite(norm):
-                raise Diverged(f"gradient of {broken_gradients(self.loss, batches[-1], step, settings)}")
+            require_finite_gradient(norm, self.loss, *self._last, step, settings)
             self._optimiser.step()
         self.loss.follow(step / settings.iterations)
         if logged:
@@ -143,12 +160,14 @@ def train(
             running = [course for course in courses if course.loss.weights and not course.failure]
             if not running:
                 break
-            taken = itertools.islice(batches, settings.accumulate)
-            numbers = itertools.count(step * settings.accumulate)
-            parts = [prepared(running, batch, device, number) for number, batch in zip(numbers, taken, strict=False)]
+            # One batch at a time, whatever a step accumulates: more would not fit a device that accumulates for memory.
+            for part, batch in enumerate(itertools.islice(batches, settings.accumulate)):
+                ready = prepared(running, batch, device, step * settings.accumulate + part)
+                for course in running:
+                    course.add(step, part, ready)
             logged = step % every == 0 or step == settings.iterations - 1
             for course in running:
-                course.step(step, parts, logged)
+                course.end_step(step, logged)
             if logged and running[0].metrics:
                 progress.set_postfix(loss=f"{running[0].metrics[-1]['total']:.4g}", refresh=False)
             if any_process(stop.signal_number is not None, device):
@@ -189,17 +208,21 @@ def tell(line: str) -> None:
 
 
 def backward(
-    loss: EvolvedLoss, batch: Batch | PreparedBatch, number: int, step: int, settings: TrainingSettings
+    loss: EvolvedLoss, batch: Batch | PreparedBatch, part: int, step: int, settings: TrainingSettings
 ) -> Losses:
     """Add the gradient of one batch, its share of a step's.
 
     Args:
         loss: the networks.
         batch: on their device.
-        number: of the batch, from the start of training.
+        part: number of the batch within the step.
         step: of the optimiser.
         settings: of the training.
+
+    Raises:
+        Diverged: the loss is not finite.
     """
+    number = step * settings.accumulate + part
     with arithmetic(next(loss.parameters()).device, settings.autocast):
         inputs = loss.inputs(batch, number, step / settings.iterations)
         losses = loss.weigh(inputs)
@@ -208,6 +231,11 @@ def backward(
             (losses.total / settings.accumulate).backward()
         loss.remember(inputs)
     return losses
+
+
+def gradient_norm(loss: EvolvedLoss) -> Tensor:
+    """Norm of all gradients so far, in this process."""
+    return torch.nn.utils.get_total_norm([p.grad for p in loss.parameters() if p.grad is not None])
 
 
 def require_finite(losses: Losses, step: int) -> None:
@@ -219,19 +247,27 @@ def require_finite(losses: Losses, step: int) -> None:
     raise Diverged(f"loss of {', '.join(names) or 'the weighted sum'} is not finite at iteration {step}")
 
 
-def broken_gradients(loss: EvolvedLoss, batch: Batch | PreparedBatch, step: int, settings: TrainingSettings) -> str:
-    """The terms whose gradients on a step's last batch are NaN or infinite, as the end of a sentence."""
+def require_finite_gradient(
+    norm: Tensor, loss: EvolvedLoss, batch: Batch | PreparedBatch, part: int, step: int, settings: TrainingSettings
+) -> None:
+    """Raise Diverged where the norm is NaN or infinite, naming the terms whose gradients on the batch are.
+
+    Args:
+        norm: of the gradient with that of the batch.
+        loss, batch, part, step, settings: as for `backward`.
+    """
+    if not any_process(not torch.isfinite(norm).item(), norm.device):
+        return
     parameters = [parameter for parameter in loss.parameters() if parameter.requires_grad]
     names = []
     with arithmetic(parameters[0].device, settings.autocast):
-        number = step * settings.accumulate + settings.accumulate - 1
-        inputs = loss.inputs(batch, number, step / settings.iterations)
+        inputs = loss.inputs(batch, step * settings.accumulate + part, step / settings.iterations)
         for name, value in loss.weigh(inputs).raw.items():
             found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
             broken = any(not torch.isfinite(gradient).all() for gradient in found if gradient is not None)
             if any_process(broken, value.device):
                 names.append(name)
-    return f"{', '.join(names) or 'the weighted sum'} is not finite at iteration {step}"
+    raise Diverged(f"gradient of {', '.join(names) or 'the weighted sum'} is not finite at iteration {step}")
 
 
 def measured(loss: EvolvedLoss, parts: list[Losses], step: int, rate: float) -> dict[str, Any]:

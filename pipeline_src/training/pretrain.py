@@ -25,6 +25,8 @@ from pipeline_src.training.device import prepare_device
 from pipeline_src.training.distributed import together
 from pipeline_src.training.loop import Course, Diverged, train
 
+FAILED_METRICS = "diverged.jsonl"
+
 
 class PretrainSettings(Settings):
     """What a pretraining job depends on."""
@@ -144,7 +146,7 @@ def pretrain(
         scales: per term, from calibration.
         seed: of initialisation, order of clips and views.
         encoder_path, metrics_path, config_path: outputs. A sibling resume.pt keeps the state of an interrupted
-            training.
+            training, and a sibling FAILED_METRICS the metrics of one that diverged.
         provenance: the run record that the encoder carries.
         rows: rows of the pool to train on; None for all.
 
@@ -168,20 +170,29 @@ def pretrain(
             curves_folders=[encoder_path.parent / "tensorboard"] if training.tensorboard else None,
             rows=rows,
         )
+        if process() == 0:
+            failed = metrics_path.with_name(FAILED_METRICS)
+            failed.unlink(missing_ok=True)
+            if course.failure:
+                write_metrics(failed, course, "diverged", training.iterations)
         if course.failure:
-            raise Diverged(course.failure)
+            raise Diverged(f"{course.failure} ({FAILED_METRICS} beside the outputs has all terms' values)")
         if process() > 0:
             return
         loss = course.loss
         config = encoder_config(settings, pool, loss.embedding_size("rgb"), provenance)
-        iterations = training.iterations if loss.weights else 0
-        end = {"event": "end", "status": "ok", "reason": "", "iterations": iterations}
-        with whole_file(metrics_path) as part:
-            part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in [*course.metrics, end]))
+        write_metrics(metrics_path, course, "ok", training.iterations if loss.weights else 0)
         save_encoder(encoder_path, loss.encoders["rgb"], config)  # type: ignore[arg-type]
         if config_path is not None:
             write_json(config_path, config.model_dump(mode="json"))
         checkpoint.remove()
+
+
+def write_metrics(path: Path, course: Course, status: str, iterations: int) -> None:
+    """The logged steps and how the training ended, as lines of JSON."""
+    end = {"event": "end", "status": status, "reason": course.failure, "iterations": iterations}
+    with whole_file(path) as part:
+        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in [*course.metrics, end]))
 
 
 def encoder_config(

@@ -68,6 +68,7 @@ def stored_batch(case: Case, model: EvolvedLoss) -> dict[str, torch.Tensor]:
         batch[f"{name}.usable"] = torch.ones(clips, dtype=torch.bool)
         batch[f"{name}.label"] = torch.zeros(clips, dtype=torch.long)
     for view in model.views:
+        batch[f"{view.modality}.{moment(view)}.whole"] = torch.ones(clips, dtype=torch.bool)
         frames = len(draw(moment(view), Place(200, 0, None, window), (0, 0, 0)).frames)
         if view.modality == "audio":
             size = (clips, round(SPECTROGRAM[0] * frames / window.frames), SPECTROGRAM[1])

@@ -81,6 +81,7 @@ class MovingPictures:
                 found.setdefault(f"{name}.label", []).append(torch.tensor(drawn.label))
                 for modality in sorted({view.modality for view in loss.views if moment(view) == name}):
                     found.setdefault(f"{modality}.{name}", []).append(self.window(modality, clip, drawn.frames))
+                    found.setdefault(f"{modality}.{name}.whole", []).append(torch.tensor(True))
         numbers = torch.arange(CLIPS)
         batch = {name: torch.stack(parts) for name, parts in found.items()}
         return batch | {

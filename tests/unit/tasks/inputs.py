@@ -80,6 +80,7 @@ def given(
     mine: Rows | None = None,
     sound: Rows = SOUND,
     unusable: Mapping[str, Rows] | None = None,
+    padded: Rows = (),
     shapes: Shapes = SHAPES,
     dtype: torch.dtype = torch.float64,
     **changes: object,
@@ -93,6 +94,7 @@ def given(
         mine: this process's clips; all by default.
         sound: which of those have sound.
         unusable: per transform, the clips of the whole batch that are too short for it.
+        padded: those whose windows are filled by padding.
         shapes: the networks'.
         dtype: precision of all values.
         changes: other fields of Inputs.
@@ -103,6 +105,9 @@ def given(
     usable = {view: torch.ones(len(videos), dtype=torch.bool) for view in views}
     for view in views:
         usable[view][list((unusable or {}).get(view.transform, ()))] = False
+
+    whole = torch.ones(len(videos), dtype=torch.bool)
+    whole[list(padded)] = False
 
     def clips(view: View) -> int:
         return len(sound) if view.modality == "audio" else len(own)
@@ -117,6 +122,7 @@ def given(
         keys={key: seen(key.view) for key in term.keys},
         labels={view: _label(view, clips(view), random, dtype) for view in sorted(views)},
         usable=usable,
+        whole=dict.fromkeys(views, whole),
         sound=torch.tensor(sound, dtype=torch.long),
         clips=torch.arange(len(videos)),
         videos=torch.tensor(videos, dtype=torch.long),
@@ -148,6 +154,7 @@ def taken(inputs: Inputs, rows: Rows) -> Inputs:
         keys={key: features(key.view, found) for key, found in inputs.keys.items()},
         labels={view: cut(view, x) for view, x in inputs.labels.items()},
         usable={view: x[chosen] for view, x in inputs.usable.items()},
+        whole={view: x[chosen] for view, x in inputs.whole.items()},
         sound=torch.arange(len(chosen)),
         clips=inputs.clips[chosen],
         videos=inputs.videos[chosen],

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipeline_src.batches.views import View
+from pipeline_src.tasks.contrast import info_nce
 from pipeline_src.tasks.term import Inputs
 from tests.unit.tasks.inputs import (
     VIDEOS,
@@ -306,3 +307,22 @@ def test_momentum_heads_follow_the_learned_ones(name: str, rising: bool, progres
     term.follow(progress)
     for (old, online), new in zip(before, [p for head in heads for p in head.target.parameters()], strict=True):
         np.testing.assert_allclose(new, keep * old.numpy() + (1 - keep) * online.detach().numpy(), rtol=1e-9)
+
+
+def test_small_losses_survive_16_bits() -> None:
+    """Autocast multiplies in bfloat16: a loss of 0.02 among thousands of keys became 0, its gradient turned around."""
+    random = torch.Generator().manual_seed(0)
+    similarity = 0.1 * torch.randn(32, 8192, generator=random)
+    similarity[:, 0] = 0.98
+    positive = torch.zeros(32, 8192, dtype=torch.bool)
+    positive[:, 0] = True
+    gradients, losses = [], []
+    for dtype in (torch.bfloat16, torch.float64):
+        given = similarity.bfloat16().to(dtype).requires_grad_()
+        loss = info_nce(given, positive, ~positive, 0.07)
+        (gradient,) = torch.autograd.grad(loss, given)
+        losses.append(loss.item())
+        gradients.append(gradient.double().flatten())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[1] < 0.1
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999

@@ -62,6 +62,7 @@ def batch(loss: EvolvedLoss, sound: tuple[int, ...]) -> dict[str, torch.Tensor]:
             size = (SPECTROGRAM[0] * frames // WINDOW.frames, SPECTROGRAM[1])
         stored = torch.randint(1, 256, (CLIPS, *size), generator=random)
         found[f"{view.modality}.{moment(view)}"] = stored.half() if view.modality == "audio" else stored.byte()
+        found[f"{view.modality}.{moment(view)}.whole"] = torch.ones(CLIPS, dtype=torch.bool)
         found[f"{moment(view)}.usable"] = torch.ones(CLIPS, dtype=torch.bool)
         found[f"{moment(view)}.label"] = torch.zeros(CLIPS, dtype=torch.long)
     has_sound = torch.tensor([clip in sound for clip in range(CLIPS)])

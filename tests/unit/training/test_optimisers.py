@@ -14,6 +14,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.loss.engine import EvolvedLoss
 from pipeline_src.settings.learning import NetworkSettings, TrainingSettings, WindowSettings
 from pipeline_src.shards.index import Collection
+from pipeline_src.training import loop
 from pipeline_src.training.checkpoint import Checkpoint
 from pipeline_src.training.curves import Curves
 from pipeline_src.training.device import arithmetic
@@ -160,7 +161,7 @@ def test_what_makes_training_faster_changes_rounding_only(
 ) -> None:
     weights = {"rgb.reconstruct": 1.0, "rgb.moco": 0.5}
     if setting == "autocast":
-        # Divided by moco's temperature, the rounding of bfloat16 makes another loss of so few clips.
+        # Divided by its temperature, the rounding of cosines is another loss of four clips; see test_contrast_terms.
         del weights["rgb.moco"]
 
     def trained(**more: bool) -> list[dict[str, Any]]:
@@ -210,11 +211,35 @@ def test_a_step_counts_whichever_of_its_batches_had_something_to_learn_from(
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
-def test_a_gradient_that_is_not_finite_names_its_term_and_never_becomes_a_model(
-    long_pool: Collection, tmp_path: Path
+def test_batches_of_a_step_are_read_one_after_the_other(
+    long_pool: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even in the last step, and though every value is finite."""
-    used = settings(iterations=1)
+    """Who accumulates for lack of memory has none for all batches of a step at once."""
+    used = settings(iterations=2, accumulate=3)
+    losses = [build_loss(used, long_pool, {"rgb.reconstruct": weight}, {}, 0) for weight in (1.0, 0.5)]
+    done: list[str] = []
+    backward = loop.backward
+
+    def told(*given: Any) -> Any:
+        done.append("backward")
+        return backward(*given)
+
+    def batches_from(first: int) -> Iterator[Any]:
+        for batch in pool_batches(used, long_pool, losses[0].views, 0, first, 6, False):
+            done.append("read")
+            yield batch
+
+    monkeypatch.setattr(loop, "backward", told)
+    run([Course(loss, used.training) for loss in losses], batches_from, used, tmp_path)
+    assert done == ["read", "backward", "backward"] * 6
+
+
+@pytest.mark.parametrize(("accumulate", "faulty"), [(1, 0), (2, 0), (2, 1)])
+def test_a_gradient_that_is_not_finite_names_its_term_and_never_becomes_a_model(
+    long_pool: Collection, tmp_path: Path, accumulate: int, faulty: int
+) -> None:
+    """Even in the last step, and though every value is finite; whichever batch of the step it was."""
+    used = settings(iterations=1, accumulate=accumulate)
     loss = build_loss(used, long_pool, {"rgb.reconstruct": 1.0, "rgb.moco": 1.0}, {}, 0)
     term = loss.terms["rgb.moco"]
     finite = term.forward
@@ -222,13 +247,15 @@ def test_a_gradient_that_is_not_finite_names_its_term_and_never_becomes_a_model(
     def broken(inputs: Any) -> torch.Tensor:
         value = finite(inputs)
         assert value is not None
+        if inputs.seed[1] != faulty:
+            return value
         # The root's slope at 0 is infinite, and 0 times that is no number.
         return value + torch.sqrt(value * 0)
 
     term.forward = broken  # type: ignore[method-assign]
 
     def batches_from(first: int) -> Iterator[Any]:
-        return iter(pool_batches(used, long_pool, loss.views, 0, first, 1, False))
+        return iter(pool_batches(used, long_pool, loss.views, 0, first, accumulate, False))
 
     course = Course(loss, used.training)
     run([course], batches_from, used, tmp_path)

@@ -132,6 +132,9 @@ def test_a_diverged_training_leaves_no_model(pool: Collection, tmp_path: Path) -
     with pytest.raises(Diverged, match=r"rgb.reconstruct is not finite"):
         run(tmp_path / "a", pool, used, {"rgb.reconstruct": 1.0})
     assert not (tmp_path / "a" / "encoder.safetensors").exists()
+    lines = [json.loads(line) for line in (tmp_path / "a" / "diverged.jsonl").read_text().splitlines()]
+    assert lines[0]["terms"].keys() == {"rgb.reconstruct"}
+    assert (lines[-1]["status"], "rgb.reconstruct is not finite" in lines[-1]["reason"]) == ("diverged", True)
 
 
 def test_no_weights_leave_the_encoder_as_initialised_whatever_the_schedule(pool: Collection, tmp_path: Path) -> None:
