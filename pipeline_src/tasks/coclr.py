@@ -33,7 +33,8 @@ class CoclrTerm(Term):
     """InfoNCE per modality; after the initial part positives are also the other modality's nearest clips.
 
     300 of the paper's 700 epochs train both modalities by themselves; then they take turns, each mining its positives
-    in the other's queue and batch, where the key of the same clip is compared with the others.
+    in the other's queue and batch, where the key of the same clip is compared with the others. The authors' code mines
+    in a full queue only, and counts queued clips of the same video as positives, which here are neither.
 
     Args:
         first, second: flow and rgb; the second has the first turn.

@@ -22,7 +22,8 @@ SOURCE = "He et al. 2020, Momentum Contrast; settings of CoCLR's first stage (Ha
 class MocoTerm(Term):
     """InfoNCE of each query crop with the key crops of its own clip, against other videos' keys.
 
-    Negatives are the queue and the other clips of the batch, whose keys enter the queue after the step.
+    Negatives are the queue, as in the paper, and besides it the other clips of the batch, whose keys enter the queue
+    after the step: there are some from the first step on, before the queue has any. Beside a full queue they are few.
 
     Args:
         modality: whose clips.
