@@ -83,7 +83,7 @@ def main() -> None:
     given = options.parse_args()
     runs = {(kind, seed): prepare(settings_of(kind, seed)) for seed in SEEDS for kind in RUNGS}
     if not given.table:
-        finish(list(runs.values()), given.minutes, given.cores)
+        finish(list(runs.values()), given.minutes, given.cores, lambda run: run.result_files)
     table = pd.DataFrame([row(run, *key) for key, run in runs.items()])
     lacking = missing(list(runs.values()))
     show({TABLE: table}, lacking)

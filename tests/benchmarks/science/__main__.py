@@ -81,6 +81,11 @@ def last_state(run: Run) -> Path:
     return run.folder / "random" / f"gen_{run.settings.search.generations - 1:03d}" / "state.json"
 
 
+def files_of(run: Run) -> list[Path]:
+    """What the tables are made of."""
+    return [*run.result_files, run.folder / "search" / "individuals.csv", last_state(run)]
+
+
 def searched(run: Run) -> bool:
     """Whether that search is over."""
     return last_state(run).exists() and run.index.exists()
@@ -144,7 +149,7 @@ def main() -> None:
     runs = runs_of(given.study)
     print(f"{given.study}: {sum(steps_of(run.settings) for run in runs):,} training steps in all", flush=True)
     if not given.table:
-        finish(runs, given.minutes, given.cores)
+        finish(runs, given.minutes, given.cores, files_of)
     summary, paired = tables(runs)
     lacking = missing(runs)
     lacking += [f"{run.settings.run}: the search by random weights is not over" for run in runs if not searched(run)]

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,15 @@ def prepare(config: dict[str, Any]) -> Run:
     return Run(settings, path)
 
 
-def finish(runs: Sequence[Run], minutes: float, cores: int) -> None:
+def finish(
+    runs: Sequence[Run], minutes: float, cores: int, wanted: Callable[[Run], Sequence[Path]] = lambda run: ()
+) -> None:
     """Go on with one run after the other.
+
+    Args:
+        runs: of the study.
+        minutes, cores: that may be used.
+        wanted: the files of each run that the study reads; nothing for a whole run, with its report.
 
     Raises:
         SystemExit: the time is up, or Snakemake failed.
@@ -94,7 +101,7 @@ def finish(runs: Sequence[Run], minutes: float, cores: int) -> None:
     stop = time.monotonic() + 60 * minutes
     for run in runs:
         left = (stop - time.monotonic()) / 60
-        if left <= 0 or not go_on(run, left, cores):
+        if left <= 0 or not go_on(run, left, cores, wanted(run)):
             raise SystemExit("time is up; start it again to go on")
 
 
@@ -147,14 +154,15 @@ def steps_of(run: RunSettings) -> int:
     return trials + trained
 
 
-def go_on(run: Run, minutes: float, cores: int) -> bool:
+def go_on(run: Run, minutes: float, cores: int, wanted: Sequence[Path]) -> bool:
     """Run as much of the DAG as fits; whether it is complete. Jobs that have begun are finished.
 
     Raises:
         SystemExit: Snakemake failed.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(run.config)]
-    process = subprocess.Popen([*command, "--rerun-incomplete", *QUIET], cwd=ROOT)
+    files = [str(path.relative_to(ROOT)) for path in wanted]
+    process = subprocess.Popen([*command, "--rerun-incomplete", *QUIET, "--", *files], cwd=ROOT)
     try:
         if process.wait(60 * minutes):
             raise SystemExit(f"snakemake failed on {run.config}")
