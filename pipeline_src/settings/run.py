@@ -1,5 +1,6 @@
 """The whole configuration of a run, checked before anything runs."""
 
+import itertools
 import math
 from typing import Annotated, Any
 
@@ -197,6 +198,15 @@ def _check_terms(run: RunSettings) -> None:
             f"search.population: {run.search.population} - allowed: at least {left}, the terms that are searched,"
             " for search.start one_hot"
         )
+    if run.search.strategy == "grid":
+        points = run.search.settings["levels"] ** left
+        sizes = [run.search.population_of(number) for number in range(run.search.generations)]
+        begun = sum(before < points for before in itertools.accumulate(sizes[:-1], initial=0))
+        if begun < len(sizes):
+            raise ValueError(
+                f"search.generations: {len(sizes)} - allowed: at most {begun}, after which all {points} points of the"
+                " grid are visited"
+            )
 
 
 def _check_upper_bounds(run: RunSettings) -> None:

@@ -134,6 +134,10 @@ def test_one_hot_begins_with_each_searched_term_alone():
         ({"fixed": {"*": 0.5}}, "search.fixed, search.frozen: all of loss.terms"),
         ({"frozen": ["rgb.shuffle"]}, "frozen: 'rgb.shuffle' - allowed: nothing unless start is a table"),
         ({"scale": "cubic"}, "search.scale"),
+        (
+            {"strategy": "grid", "population": 8, "generations": 5},
+            "search.generations: 5 - allowed: at most 4, .* 27 points",
+        ),
         ({"floor": 0.0}, "search.floor"),
         ({"trials": {"rungs": 3}, "population": 8}, "trials.rungs: 3 - allowed: as many as leave .* less than 9"),
         ({"strategy": "cmaes", "larger": {3: 2}}, "larger.3: 2 - allowed: at least 4 for cmaes"),
