@@ -13,7 +13,6 @@ the term changed, or with --again; the table is tests/benchmarks/learn/learn.csv
 """
 
 import argparse
-import itertools
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from fnmatch import fnmatchcase
@@ -30,7 +29,7 @@ from pipeline_src.provenance import code_version
 from pipeline_src.settings import catalogue
 from tests.benchmarks.learn import run
 from tests.benchmarks.learn.controls import control_of
-from tests.benchmarks.learn.data import KINDS, PARTS, collection
+from tests.benchmarks.learn.data import collection
 
 SEEDS = (0, 1, 2)
 TRAININGS = Path(__file__).with_name("trainings.csv")
@@ -54,10 +53,11 @@ def main() -> None:
 
 
 def version_of(term: str) -> str:
-    """Changes with all code that decides what a training gives, and with its steps and learning rate."""
+    """Changes with all code that decides what a training gives, its steps, learning rate and what it is judged on."""
     version = code_version("pipeline_src.loss.engine", catalogue.module("task", catalogue.terms()[term]))
     steps, rate = run.schedule_of(term)
-    return f"{version[:8]}-{steps}-{rate:g}"
+    asked = run.asked_of(term)
+    return f"{version[:8]}-{steps}-{rate:g}" + ("" if asked == "held_out" else f"-{asked}")
 
 
 def rows_done() -> dict[Job, dict[str, Any]]:
@@ -73,10 +73,10 @@ def rows_done() -> dict[Job, dict[str, Any]]:
 
 def train_all(terms: list[str], minutes: float, workers: int, done: dict[Job, dict[str, Any]], again: bool) -> None:
     """Train what is not in `done`, which takes each training's row, as TRAININGS does."""
-    for kind, part in itertools.product(KINDS, PARTS):
-        collection(kind, part)
     jobs = [(term, c, seed) for seed in SEEDS for term in terms for c in ("signal", control_of(term))]
     todo = [job for job in jobs if again or job not in done]
+    for kind, part in sorted({parts for term, condition, _ in todo for parts in run.parts_of(term, condition)}):
+        collection(kind, part)
     print(f"{len(jobs) - len(todo)} of {len(jobs)} trainings are there", flush=True)
     stop = time.monotonic() + 60 * minutes
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:

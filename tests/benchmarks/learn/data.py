@@ -24,7 +24,8 @@ from pipeline_src.shards.index import Collection
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "data" / "learn"
-PARTS = {"train": (0, 480), "held_out": (1, 240)}
+# Seed and videos of each.
+PARTS = {"train": (0, 480), "held_out": (1, 240), "many": (2, 2400)}
 WORLD: dict[str, Any] = {"kind": "world", "part": "pool", "size": 96, "seconds": [3.2, 4.2], "classes": "uniform"}
 WINDOW = WindowSettings(frames=8, crop=32, future_frames=4)
 SIZE = 48
@@ -40,7 +41,7 @@ def collection(kind: str, part: str) -> Collection:
     Args:
         kind: moving, the world as it is; disordered, each video's pictures in a random order; steady, without the
             pushes that give time its arrow. The latter two have even noise for a sound.
-        part: train or held_out.
+        part: train, held_out, or many, more of those that are held out.
     """
     folder = DATA / kind / part
     index = folder / "pool" / "index.json"
