@@ -44,7 +44,7 @@ def scales(norms: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     for name, values in norms.items():
         middle = median(values) if values else 0.0
         if not 0 < middle < float("inf"):
-            lacking = "no batch had clips for it (terms need sound, or clips long enough for their speeds)"
+            lacking = "no batch had clips for it (terms need sound, or clips as long as their windows and speeds)"
             why = f"it is {middle}" if values else lacking
             raise UserError(
                 f"loss.terms: {name} - its gradient on the untrained network must be above 0, but {why};"

@@ -17,7 +17,9 @@ class WindowSettings(Settings):
     crop: int = Field(112, ge=16, le=1024, description="height and width in pixels cut from the stored frames")
     future_frames: int = Field(4, ge=1, le=64, description="frames after the window that the future terms predict")
     padding: Literal["loop", "hold"] = Field(
-        "loop", description="how clips shorter than a window are filled: repeated, or their last frame held"
+        "loop",
+        description="how clips shorter than a window are filled: repeated, or their last frame held; terms that ask for"
+        " order, or what belongs together, leave such windows out",
     )
     flip: bool = Field(True, description="mirror half of the training windows")
 

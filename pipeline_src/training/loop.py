@@ -181,7 +181,8 @@ def train(
                     tell(f"warning: {error}")
                 saved_at = time.monotonic()
     if silent := sorted({name for course in courses for name in course.silent()}):
-        tell(f"warning: {', '.join(silent)}: no batch had clips for them (sound, or length for their speeds)")
+        lacking = "no batch had clips for them (sound, or length for their windows and speeds)"
+        tell(f"warning: {', '.join(silent)}: {lacking}")
 
 
 def prepared(courses: Sequence[Course], batch: Batch, device: torch.device, number: int) -> Batch | PreparedBatch:

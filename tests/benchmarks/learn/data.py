@@ -31,7 +31,6 @@ WINDOW = WindowSettings(frames=8, crop=32, future_frames=4)
 SIZE = 48
 
 
-KINDS = ("moving", "disordered", "steady")
 MODALITIES = ["rgb", "flow", "grey", "audio"]
 
 
