@@ -37,6 +37,8 @@ LONGER = {
     "rgb>flow.decoupled_motion": 600,
     "backward": 800,
     "distill": 300,
+    "distill.audio.embedding": 600,
+    "distill.flow.layer1": 600,
     "translate": 600,
     "order_sorting": 2000,
     "cycle_consistency": 400,
