@@ -31,7 +31,7 @@ def main() -> None:
     history = read_history(given.run, count)
     print(text_of(history))
     if len(ranked(given.run)) > count:
-        print(f"\ngen_{count:03d} and later ones are left out: they are older than what comes before them")
+        print(f"\ngen_{count:03d} and later ones are left out: an earlier search left them")
     if given.table is not None:
         if given.table.suffix not in (".csv", ".parquet"):
             raise UserError(f"--table: {given.table} - allowed: a name that ends with .csv or .parquet")

@@ -46,7 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def ask(settings: dict[str, Any], memory: dict[str, Any], generation: Generation) -> np.ndarray:
     """Children of the archive, shape (population, dimensions); uniform while nothing has succeeded.
 
-    Those of the start, which nobody has ranked yet, are parents alike.
+    Those of the start are parents alike: terms alone are in no order, and a table's is that of another search.
     """
     archive = [row["values"] for row in memory.get("archive", [])][: settings["archive"]]
     drawn_of = settings["tournament_size"]
