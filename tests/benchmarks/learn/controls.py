@@ -6,6 +6,7 @@ scrambled   each view's pictures in a random order: two disordered pictures stil
 frozen      each view is its first picture throughout
 blank       each clip's pictures are its mean colour
 mismatched  what belongs together comes from different clips
+displaced   each time step's colours lie at random places
 labels      classes are dealt to clips at random
 """
 
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline_src.batches.draws import generator, number
 from pipeline_src.networks.encoder import Features
@@ -30,12 +32,14 @@ BY_FAMILY = {
     "backward": "steady",
     # Sub-clips of one window tell the odd one by the order that the others share, whatever order it is.
     **dict.fromkeys(("temporal_transformations", "odd_one_out"), "frozen"),
-    **dict.fromkeys(("rotation", "aspect_ratio", "jigsaw", "relative_position", "track_colours"), "blank"),
+    **dict.fromkeys(("rotation", "aspect_ratio", "jigsaw", "relative_position"), "blank"),
     **dict.fromkeys(("reconstruct", "future", "translate", "align", "embed", "distill"), "mismatched"),
     **dict.fromkeys(("denoise", "masked", "gradient_difference", "slow_sparse", "l3", "avts"), "mismatched"),
     **dict.fromkeys(("moco", "rho_moco", "simclr", "rho_simclr", "rho_byol", "simsiam"), "mismatched"),
     "cycle_consistency": "mismatched",
     **dict.fromkeys(("rho_swav", "sela", "coclr", "scrl", "decoupling"), "mismatched"),
+    # On blank pictures, and of other clips whose colours stay where they were, copying is right whatever was learned.
+    "track_colours": "displaced",
     "ubernce": "labels",
     "supervised": "labels",
 }
@@ -92,6 +96,17 @@ def mismatched(term: Term, inputs: Inputs) -> Inputs:
             view: x[_order(len(x), len(inputs.videos), inputs, f"target {view}")] for view, x in inputs.targets.items()
         },
     )
+
+
+def displaced(term: Term, inputs: Inputs) -> Inputs:
+    """Inputs whose target has each time step's places in a random order, at the resolution that the term compares."""
+    (view,) = term.targets
+    compared = inputs.features[term.encoded[0]].layers[term.layer].shape[2:]  # type: ignore[index]
+    x = functional.adaptive_avg_pool3d(inputs.targets[view], compared)  # type: ignore[arg-type]
+    random = generator(*inputs.seed, "displaced", str(view))
+    order = torch.rand(len(x), 1, x.shape[2], compared[1] * compared[2], generator=random).argsort(3)
+    moved = x.flatten(3).gather(3, order.expand(x.flatten(3).shape)).view_as(x)
+    return replace(inputs, targets={**inputs.targets, view: moved})
 
 
 def _elsewhere(features: Features, inputs: Inputs, name: str) -> Features:

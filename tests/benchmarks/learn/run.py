@@ -13,7 +13,7 @@ from pipeline_src.settings import catalogue
 from pipeline_src.settings.learning import LossSettings, NetworkSettings, TrainingSettings
 from pipeline_src.tasks.term import Inputs, Outcome, Term
 from pipeline_src.training.schedule import build_optimiser, learning_rate, set_learning_rate
-from tests.benchmarks.learn.controls import POOLS, blank, frozen, mislabelled, mismatched, scrambled
+from tests.benchmarks.learn.controls import POOLS, blank, displaced, frozen, mislabelled, mismatched, scrambled
 from tests.benchmarks.learn.data import WINDOW, classes_of, collection
 
 BATCH = 16
@@ -33,6 +33,9 @@ STEPS = 200
 # What takes longer to be seen at all.
 LONGER = {
     "flow.backward": 1200,
+    "flow~grey.align": 1000,
+    "flow~rgb.coclr": 500,
+    "rgb.rho_byol": 800,
     "flow>rgb.translate": 800,
     "rgb>flow.decoupled_motion": 600,
     "backward": 800,
@@ -191,4 +194,6 @@ def changed_inputs(
     loss: EvolvedLoss, term: str, condition: str, batch: dict[str, torch.Tensor], step: int, progress: float
 ) -> Inputs:
     inputs = loss.inputs(batch, step, progress)
+    if condition == "displaced":
+        return displaced(loss.terms[term], inputs)
     return mismatched(loss.terms[term], inputs) if condition == "mismatched" else inputs

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional
 
 from pipeline_src.batches.draws import generator
 from pipeline_src.settings import catalogue
-from tests.benchmarks.learn.controls import BY_FAMILY, blank, frozen, mislabelled, mismatched
+from tests.benchmarks.learn.controls import BY_FAMILY, blank, displaced, frozen, mislabelled, mismatched
 from tests.unit.tasks.inputs import build, given
 
 
@@ -56,6 +57,22 @@ def test_mismatched_views_come_from_other_clips(name: str) -> None:
         places = [[j for j in range(clips) if torch.equal(there[i], here[j])] for i in range(clips)]
         assert sorted(place for (place,) in places) == list(range(clips))
         assert all(place != i for i, (place,) in enumerate(places))
+
+
+def test_displaced_colours_are_those_of_their_time_step_at_other_places() -> None:
+    term = build("grey>rgb.track_colours")
+    inputs = given(term)
+    here, there = (found.targets[term.targets[0]] for found in (inputs, displaced(term, inputs)))
+    here = functional.adaptive_avg_pool3d(here, there.shape[2:]).flatten(3)
+    there = there.flatten(3)
+    for clip, moved in zip(here, there, strict=True):
+        orders = []
+        for step in range(clip.shape[1]):
+            same = (clip[:, step, :, None] == moved[:, step, None, :]).all(0)
+            assert (same.sum(0) == 1).all()
+            assert (same.sum(1) == 1).all()
+            orders.append(tuple(same.int().argmax(0).tolist()))
+        assert len(set(orders)) == len(orders) > 1
 
 
 def test_views_move_each_by_itself_and_anew_in_every_step() -> None:
