@@ -8,7 +8,8 @@ What is done stays in data/science and results/science; the tables are beside th
 
     {name}.csv            each row of the lineup by each method, over seeds and splits; besides them the random losses
                           together, and the single term that is best on validation clips
-    {name}_paired.csv     evolved minus each other row on the same clips; intervals as in the report
+    {name}_paired.csv     evolved minus each other row on the same clips; low to high as in the report, whose intervals
+                          hold for other trainings, too; drawn_low to drawn_high is the bootstrap over source videos
     {name}_fitness.csv    rank correlation of each fitness with the one-layer top-1 of random individuals
 """
 
@@ -28,7 +29,7 @@ from pipeline_src.stages import command
 from pipeline_src.transfer.linear import predict_by_layer
 from pipeline_src.transfer.results import kinds_of
 from pipeline_src.transfer.split import labelled_vectors, rows_of, split_clips, standardised
-from pipeline_src.transfer.summaries import paired_table, rows_of_lineup, summary_table
+from pipeline_src.transfer.summaries import Row, paired_table, rows_of_lineup, summary_table
 from tests.benchmarks.science.runs import (
     ROOT,
     Run,
@@ -73,7 +74,24 @@ def tables(runs: list[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     # Evolved first: a row is held against those behind it.
     rows = rows_of_lineup(found, {EVOLVED: "evolved", **kinds_of(lineup), BEST_SINGLE: "single"})
     summary, paired = summary_table(rows), paired_table(rows)
-    return summary.assign(validation=summary["entry"].map(validation)), paired[paired["entry"] == EVOLVED]
+    paired = paired[paired["entry"] == EVOLVED].reset_index(drop=True)
+    return summary.assign(validation=summary["entry"].map(validation)), paired.join(bootstrapped(paired, rows))
+
+
+def bootstrapped(paired: pd.DataFrame, rows: list[Row]) -> pd.DataFrame:
+    """95 % percentile intervals of the lines of `paired`, from source videos drawn with replacement for both rows."""
+    named = {(row.method, row.entry): row for row in rows}
+    found = []
+    for line in paired.itertuples():
+        one, other = named[line.method, line.entry], named[line.method, line.other]
+        common = one.videos_by_split.keys() & other.videos_by_split.keys()
+        reached = [row.accuracy_on(common) for row in (one, other)]
+        ours, theirs = (accuracy for accuracy in reached if accuracy)
+        tested = np.flatnonzero(ours.clips)
+        drawn = np.random.default_rng(0).multinomial(len(tested), np.full(len(tested), 1 / len(tested)), 10_000)
+        gaps = drawn @ (ours.right - theirs.right)[tested] / (drawn @ ours.clips[tested])
+        found.append(np.quantile(gaps, [0.025, 0.975]))
+    return pd.DataFrame(found, columns=["drawn_low", "drawn_high"], index=paired.index).round(6)
 
 
 def last_state(run: Run) -> Path:

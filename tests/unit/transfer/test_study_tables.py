@@ -77,6 +77,7 @@ def test_half_a_study_compares_what_is_there_and_names_the_rest(
     gaps = paired.set_index("other")
     assert gaps["difference"].tolist() == [0, 0, 0]
     assert gaps["splits"].to_dict() == {"shuffle": 2, "backward": 1, "best single": 2}
+    assert gaps[["drawn_low", "drawn_high"]].to_numpy().ravel().tolist() == [0] * 6, "the same clips are right"
     lacking = study.missing(two_runs)
     assert lacking[0] == "one: 11 of 13 results are missing, first transfer/set/split_1/evolved/seed_0/kmeans.json"
     study.show({tmp_path / "table.csv": summary}, lacking)
@@ -84,3 +85,17 @@ def test_half_a_study_compares_what_is_there_and_names_the_rest(
     assert lacking[1] in capsys.readouterr().out
     study.show({tmp_path / "table.csv": summary}, [])
     assert len(pd.read_csv(tmp_path / "table.csv")) == len(summary)
+
+
+@pytest.mark.usefixtures("collection_folder")
+def test_the_bootstrap_draws_videos_for_both_rows_at_once(two_runs: list[Run]) -> None:
+    """Evolved is right on two clips more, all else is equal: no draw of videos makes it worse."""
+    for run in two_runs:
+        for entry, right in (("evolved", 6), ("shuffle", 4), ("backward", 0)):
+            write(run, entry, right, 0.5)
+    _, paired = science.tables(two_runs)
+    gaps = paired.set_index("other")
+    assert gaps.loc["shuffle", "difference"] == pytest.approx(0.25)
+    low, high = gaps.loc["shuffle", ["drawn_low", "drawn_high"]]
+    assert 0 <= low < 0.25 < high <= 1
+    assert gaps.loc["backward", "drawn_low"] > low
