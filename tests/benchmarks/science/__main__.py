@@ -10,6 +10,7 @@ What is done stays in data/science and results/science; the tables are beside th
                           together, and the single term that is best on validation clips
     {name}_paired.csv     evolved minus each other row on the same clips; low to high as in the report, whose intervals
                           hold for other trainings, too; drawn_low to drawn_high is the bootstrap over source videos
+    {name}_searches.csv   mean and best fitness of every generation, of the search and of that by random weights
     {name}_fitness.csv    rank correlation of each fitness with the one-layer top-1 of random individuals
 """
 
@@ -23,6 +24,7 @@ import torch
 from scipy import stats
 
 from pipeline_src.embedding.embed import embed_clips
+from pipeline_src.evolution.history import generation_of
 from pipeline_src.files import read_json
 from pipeline_src.networks.encoder_file import load_encoder
 from pipeline_src.stages import command
@@ -85,8 +87,9 @@ def bootstrapped(paired: pd.DataFrame, rows: list[Row]) -> pd.DataFrame:
     for line in paired.itertuples():
         one, other = named[line.method, line.entry], named[line.method, line.other]
         common = one.videos_by_split.keys() & other.videos_by_split.keys()
-        reached = [row.accuracy_on(common) for row in (one, other)]
-        ours, theirs = (accuracy for accuracy in reached if accuracy)
+        ours, theirs = one.accuracy_on(common), other.accuracy_on(common)
+        assert ours is not None
+        assert theirs is not None
         tested = np.flatnonzero(ours.clips)
         drawn = np.random.default_rng(0).multinomial(len(tested), np.full(len(tested), 1 / len(tested)), 10_000)
         gaps = drawn @ (ours.right - theirs.right)[tested] / (drawn @ ours.clips[tested])
@@ -107,6 +110,18 @@ def files_of(run: Run) -> list[Path]:
 def searched(run: Run) -> bool:
     """Whether that search is over."""
     return last_state(run).exists() and run.index.exists()
+
+
+def searches(runs: list[Run]) -> pd.DataFrame:
+    """How fitness went in both searches of each run, of those that are over."""
+    found = []
+    for run in filter(searched, runs):
+        for search in ("search", "random"):
+            for path in sorted(run.folder.glob(f"{search}/gen_*/generation.csv"), key=generation_of):
+                fitness = pd.read_csv(path)["fitness"]
+                row = {"run": run.settings.run, "search": search, "generation": generation_of(path)}
+                found.append({**row, "individuals": len(fitness), "mean": fitness.mean(), "best": fitness.max()})
+    return pd.DataFrame(found)
 
 
 def individuals(run: Run) -> pd.DataFrame:
@@ -171,7 +186,7 @@ def main() -> None:
     summary, paired = tables(runs)
     lacking = missing(runs)
     lacking += [f"{run.settings.run}: the search by random weights is not over" for run in runs if not searched(run)]
-    found = {"": summary, "_paired": paired, "_fitness": correlations(runs)}
+    found = {"": summary, "_paired": paired, "_searches": searches(runs), "_fitness": correlations(runs)}
     show({HERE / f"{given.study}{name}.csv": table for name, table in found.items()}, lacking)
 
 

@@ -55,6 +55,7 @@ def test_before_a_study_has_begun_its_tables_are_empty(two_runs: list[Run]) -> N
     assert summary.empty
     assert paired.empty
     assert science.correlations(two_runs).empty
+    assert science.searches(two_runs).empty
     lines = study.missing(two_runs)
     assert [line.split(" results")[0] for line in lines] == ["one: 13 of 13", "two: 13 of 13"]
 
@@ -99,3 +100,22 @@ def test_the_bootstrap_draws_videos_for_both_rows_at_once(two_runs: list[Run]) -
     low, high = gaps.loc["shuffle", ["drawn_low", "drawn_high"]]
     assert 0 <= low < 0.25 < high <= 1
     assert gaps.loc["backward", "drawn_low"] > low
+
+
+@pytest.mark.usefixtures("collection_folder")
+def test_both_searches_are_shown_by_generation_once_they_are_over(two_runs: list[Run]) -> None:
+    one, two = two_runs
+    for run, search, generation, fitness in (
+        (one, "search", 0, "0.1"), (one, "search", 1, "0.3"), (one, "random", 0, "0.2"), (two, "search", 0, "0.9"),
+    ):  # fmt: skip
+        folder = run.folder / search / f"gen_{generation:03d}"
+        folder.mkdir(parents=True)
+        (folder / "generation.csv").write_text(f"individual,fitness\n0,{fitness}\n1,0\n2,\n")
+    science.last_state(one).parent.mkdir(parents=True)
+    science.last_state(one).write_text("{}")
+    found = science.searches(two_runs)
+    assert found["run"].unique().tolist() == ["one"]
+    assert list(zip(found["search"], found["generation"], strict=True)) == [("search", 0), ("search", 1), ("random", 0)]
+    assert found["mean"].tolist() == pytest.approx([0.05, 0.15, 0.1])
+    assert found["best"].tolist() == [0.1, 0.3, 0.2]
+    assert found["individuals"].tolist() == [3, 3, 3]
