@@ -11,6 +11,8 @@ What is done stays in data/science and results/science; the tables are beside th
     {name}_paired.csv     evolved minus each other row on the same clips; low to high as in the report, whose intervals
                           hold for other trainings, too; drawn_low to drawn_high is the bootstrap over source videos
     {name}_searches.csv   mean and best fitness of every generation, of the search and of that by random weights
+    {name}_controls.csv   fitness of the controls: uniform weights, each term alone, an untrained network, pixels
+    {name}_weights.csv    what both searches came to: the weights of evolved and of the best of random
     {name}_fitness.csv    rank correlation of each fitness with the one-layer top-1 of random individuals
 """
 
@@ -97,14 +99,19 @@ def bootstrapped(paired: pd.DataFrame, rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["drawn_low", "drawn_high"], index=paired.index).round(6)
 
 
-def last_state(run: Run) -> Path:
-    """What the search by random weights ends with."""
-    return run.folder / "random" / f"gen_{run.settings.search.generations - 1:03d}" / "state.json"
+def last_state(run: Run, search: str = "random") -> Path:
+    """What a search ends with: the one by random weights, unless another is named."""
+    return run.folder / search / f"gen_{run.settings.search.generations - 1:03d}" / "state.json"
+
+
+def controls_file(run: Run) -> Path:
+    """The fitness of the controls of a search."""
+    return run.folder / "search" / "controls.json"
 
 
 def files_of(run: Run) -> list[Path]:
     """What the tables are made of."""
-    return [*run.result_files, run.folder / "search" / "individuals.csv", last_state(run)]
+    return [*run.result_files, run.folder / "search" / "individuals.csv", controls_file(run), last_state(run)]
 
 
 def searched(run: Run) -> bool:
@@ -121,6 +128,28 @@ def searches(runs: list[Run]) -> pd.DataFrame:
                 fitness = pd.read_csv(path)["fitness"]
                 row = {"run": run.settings.run, "search": search, "generation": generation_of(path)}
                 found.append({**row, "individuals": len(fitness), "mean": fitness.mean(), "best": fitness.max()})
+    return pd.DataFrame(found)
+
+
+def controls(runs: list[Run]) -> pd.DataFrame:
+    """Fitness of the controls of each run, of those that are there."""
+    found = []
+    for run in runs:
+        if controls_file(run).exists():
+            for name, control in read_json(controls_file(run))["controls"].items():
+                found.append({"run": run.settings.run, "control": name, "fitness": control["fitness"]})
+    return pd.DataFrame(found)
+
+
+def winners(runs: list[Run]) -> pd.DataFrame:
+    """The weights that both searches of each run came to, of those that are over."""
+    found = []
+    for run in runs:
+        for search in ("search", "random"):
+            if last_state(run, search).exists():
+                best = read_json(last_state(run, search))["best"]
+                row = {"run": run.settings.run, "search": search, "generation": best["generation"]}
+                found.append({**row, "fitness": best["fitness"], **best["weights"]})
     return pd.DataFrame(found)
 
 
@@ -186,7 +215,9 @@ def main() -> None:
     summary, paired = tables(runs)
     lacking = missing(runs)
     lacking += [f"{run.settings.run}: the search by random weights is not over" for run in runs if not searched(run)]
-    found = {"": summary, "_paired": paired, "_searches": searches(runs), "_fitness": correlations(runs)}
+    lacking += [f"{run.settings.run}: the controls are not tried" for run in runs if not controls_file(run).exists()]
+    found = {"": summary, "_paired": paired, "_searches": searches(runs), "_controls": controls(runs)}
+    found |= {"_weights": winners(runs), "_fitness": correlations(runs)}
     show({HERE / f"{given.study}{name}.csv": table for name, table in found.items()}, lacking)
 
 

@@ -119,3 +119,21 @@ def test_both_searches_are_shown_by_generation_once_they_are_over(two_runs: list
     assert found["mean"].tolist() == pytest.approx([0.05, 0.15, 0.1])
     assert found["best"].tolist() == [0.1, 0.3, 0.2]
     assert found["individuals"].tolist() == [3, 3, 3]
+
+
+@pytest.mark.usefixtures("collection_folder")
+def test_controls_and_winners_are_shown_of_the_runs_that_have_them(two_runs: list[Run]) -> None:
+    assert science.controls(two_runs).empty
+    assert science.winners(two_runs).empty
+    one, _ = two_runs
+    for search, generation, weight in (("search", 3, 0.25), ("random", 1, 1.0)):
+        path = science.last_state(one, search)
+        path.parent.mkdir(parents=True)
+        best = {"generation": generation, "fitness": 0.5, "weights": {"rgb.shuffle": weight, "rgb.backward": 0.0}}
+        path.write_text(json.dumps({"best": best}))
+    science.controls_file(one).write_text(json.dumps({"controls": {"raw_pixels": {"fitness": 0.1, "status": "ok"}}}))
+    assert science.controls(two_runs).to_dict("records") == [{"run": "one", "control": "raw_pixels", "fitness": 0.1}]
+    found = science.winners(two_runs)
+    assert found["search"].tolist() == ["search", "random"]
+    assert found["rgb.shuffle"].tolist() == [0.25, 1.0]
+    assert science.controls_file(one) in science.files_of(one)
