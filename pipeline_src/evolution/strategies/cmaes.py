@@ -2,6 +2,10 @@
 
 Hansen 2016, The CMA Evolution Strategy: A Tutorial, as implemented by the package cmaes. Weights that are drawn outside
 of [0, 1] are set to its ends, so that terms can be off. Individuals without fitness count as the worst.
+
+Only the draws are not the package's. It multiplies by the eigenvectors of the covariance, which rounding decides where
+eigenvalues are equal, as all are at first: on another processor the same seed would give other weights. The symmetric
+root of the covariance gives the same distribution and has no such choice.
 """
 
 from typing import Any
@@ -23,7 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "default": 0.02,
         "minimum": 0.0,
         "maximum": 1.0,
-        "help": "the step size never falls below this, or noise in the fitness would end the search",
+        "help": "the step size is never below this, or noise in the fitness would end the search",
     },
 }
 # The update needs two individuals in the better half, of which it averages.
@@ -37,15 +41,17 @@ def ask(settings: dict[str, Any], memory: dict[str, Any], generation: Generation
     """Draws from the distribution, shape (population, dimensions)."""
     with threadpool_limits(1):
         optimiser = _restored(settings, memory, generation.start, generation.dimensions, generation.population)
-        proposed = np.empty((generation.population, generation.dimensions))
-        for number in range(generation.population):
-            optimiser.reseed_rng(int(generation.random(number).integers(2**32)))
-            proposed[number] = optimiser.ask()
-    return proposed
+        variances, axes = np.linalg.eigh(optimiser._C)
+        root = optimiser._sigma * (axes * np.sqrt(np.maximum(variances, 0))) @ axes.T
+        drawn = [root @ generation.random(number).standard_normal(len(root)) for number in range(generation.population)]
+    return np.clip(optimiser.mean + np.stack(drawn), 0, 1)
 
 
 def tell(settings: dict[str, Any], memory: dict[str, Any], scored: list[Scored]) -> dict[str, Any]:
-    """The distribution after a generation; where fewer than half have a fitness it stays around its individuals."""
+    """The distribution after a generation, for the first of which it is taken to have been around its individuals.
+
+    Where fewer than half have a fitness it stays as it was.
+    """
     population = np.array([individual.values for individual in scored])
     known = sum(individual.fitness is not None for individual in scored)
     with threadpool_limits(1):
@@ -61,10 +67,10 @@ def tell(settings: dict[str, Any], memory: dict[str, Any], scored: list[Scored])
 def _restored(
     settings: dict[str, Any], memory: dict[str, Any], start: np.ndarray | None, dimensions: int, population: int
 ) -> CMA:
-    """The distribution that is remembered; at first one around the start, or around the middle."""
-    bounds = np.tile([0.0, 1.0], (dimensions, 1))
+    """The distribution that is remembered; at first one around given individuals, or around the middle."""
     mean = np.full(dimensions, 0.5) if start is None else start.mean(0)
-    optimiser = CMA(mean, settings["sigma"], bounds, n_max_resampling=0, population_size=population)
+    sigma = max(settings["sigma"], settings["smallest_sigma"])
+    optimiser = CMA(mean, sigma, population_size=population)
     if memory:
         state = optimiser.__getstate__()
         optimiser.__setstate__({**state, **{name: _numbers(memory[name]) for name in KEPT}})

@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,6 +233,33 @@ def test_cmaes_goes_on_with_another_population_size():
     assert np.mean([clean(weights) for weights in larger]) > 0.5 * np.mean([clean(weights) for weights in fresh])
     _, after = rank("cmaes", settings, SPACE, larger, [noisy(w, 40, i) for i, w in enumerate(larger)], 40, state)
     assert len(propose("cmaes", settings, SPACE, 7, 0, 41, after)) == 7
+
+
+DRAWN_AFTER_SOME_GENERATIONS = """
+import json
+from pipeline_src.evolution.search import propose
+from pipeline_src.settings import catalogue
+from tests.benchmarks.strategies import SPACE, objective, search
+state = search("cmaes", objective("sphere", 0)[1], generations=5, population=8)[-1]
+print(json.dumps(propose("cmaes", catalogue.complete("strategy", "cmaes", {}), SPACE, 8, 0, 5, state)))
+"""
+
+
+def test_cmaes_draws_the_same_on_other_processors():
+    """Else a cluster of two kinds of nodes makes another search each time; numpy's kernels round differently."""
+    root = Path(__file__).parents[3]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", DRAWN_AFTER_SOME_GENERATIONS],
+            cwd=root,
+            env={**os.environ, "OPENBLAS_CORETYPE": kernel},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for kernel in ("Haswell", "Nehalem", "Prescott")
+    }
+    assert len(found) == 1
 
 
 def test_cmaes_takes_failed_individuals_for_the_worst_but_learns_nothing_from_failures_alone():
