@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from pipeline_src.errors import UserError
-from pipeline_src.evolution.tables import FOUND
+from pipeline_src.evolution.tables import FOUND, RANKING, content_of, read_table
 from pipeline_src.evolution.trials import folder
 from pipeline_src.files import read_json
 
 DRAWS = 1000
+GENERATION = re.compile(r"gen_\d{3,}")
 
 
 def read_history(run: Path, generations: int | None = None) -> pd.DataFrame:
@@ -28,7 +30,7 @@ def read_history(run: Path, generations: int | None = None) -> pd.DataFrame:
         not measured).
 
     Raises:
-        UserError: no generation has been ranked, or the search's terms were changed in between.
+        UserError: no generation has been ranked, one's table is broken, or the search's terms were changed in between.
     """
     paths = ranked(run)
     if generations is not None:
@@ -38,7 +40,7 @@ def read_history(run: Path, generations: int | None = None) -> pd.DataFrame:
     tables: list[pd.DataFrame] = []
     measured = _measured_jobs(run)
     for path in paths:
-        table = pd.read_csv(path)
+        table = read_table(path, RANKING)
         table.insert(0, "generation", generation_of(path))
         seconds = _seconds(path.parent, table, measured.get(path.parent.name.removeprefix("gen_"), []))
         table.insert(len(FOUND) - 1, "seconds", [seconds.get(int(number), math.nan) for number in table["individual"]])
@@ -50,7 +52,8 @@ def read_history(run: Path, generations: int | None = None) -> pd.DataFrame:
 
 def ranked(run: Path) -> list[Path]:
     """The tables of a run's ranked generations, in order, those that an earlier search left among them."""
-    return sorted(run.glob("search/gen_*/generation.csv"), key=generation_of)
+    found = run.glob("search/gen_*/generation.csv")
+    return sorted((path for path in found if GENERATION.fullmatch(path.parent.name)), key=generation_of)
 
 
 def generation_of(table: Path) -> int:
@@ -59,13 +62,13 @@ def generation_of(table: Path) -> int:
 
 
 def current_generations(run: Path) -> int:
-    """How many generations belong to the search as it is: each is there and newer than the one before it."""
-    count, newest = 0, 0
+    """How many generations belong to the search as it is: each one's state names that of the one before it."""
+    count, before = 0, None
     for path in ranked(run):
-        made = path.stat().st_mtime_ns
-        if generation_of(path) != count or made < newest:
+        state = path.with_name("state.json")
+        if generation_of(path) != count or not state.exists() or read_json(state).get("before") != before:
             break
-        count, newest = count + 1, made
+        count, before = count + 1, content_of(state)
     return count
 
 

@@ -5,6 +5,8 @@ The state between generations is plain JSON whose size does not grow with the nu
     {"strategy": name, "generation": g, "terms": [searched ones], "fixed": {term: weight},
      "memory": the strategy's own,
      "best": {"generation", "individual", "fitness", "rung", "weights": {term: weight}} or null}
+
+The stage that ranks adds "before", the SHA-256 of the state that this one came from.
 """
 
 import importlib

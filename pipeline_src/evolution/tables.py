@@ -1,5 +1,6 @@
 """The search's tables: who is in a generation, and how it ended."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def read_population(path: str | os.PathLike[str]) -> list[Weights]:
     Raises:
         UserError: the file is no such table.
     """
-    table = _read(path, ("individual",))
+    table = read_table(path, ("individual",))
     if table["individual"].tolist() != list(range(len(table))) or table.empty:
         raise UserError(f"{path}: individuals must be numbered from 0; delete it and run snakemake again")
     terms = [str(name) for name in table.columns if name != "individual"]
@@ -48,7 +49,7 @@ def read_start(path: str | os.PathLike[str], terms: Sequence[str], required: Seq
         UserError: the file is no such table, has other terms, a weight outside of [0, 1] or no individual that
             succeeded.
     """
-    table = _read(path, (), "choose another")
+    table = read_table(path, (), "choose another")
     unknown = sorted(set(map(str, table.columns)) - set(terms) - set(FOUND))
     if unknown:
         raise UserError(f"search.start: {path} has {', '.join(unknown)} - allowed: terms of loss.terms")
@@ -101,6 +102,11 @@ def generation_table(population: Sequence[Weights], trials: Sequence[Trial], wea
     return pd.DataFrame(rows)
 
 
+def content_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file: by it each state names the one that it came from."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def write_individuals(table: pd.DataFrame, path: Path) -> None:
     """Write a table of individuals as CSV or, where the name says so, parquet."""
     with whole_file(path) as part:
@@ -110,9 +116,14 @@ def write_individuals(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(part, index=False, lineterminator="\n")
 
 
-def _read(
+def read_table(
     path: str | os.PathLike[str], required: Sequence[str], advice: str = "delete it and run snakemake again"
 ) -> pd.DataFrame:
+    """A table that begins with some columns.
+
+    Raises:
+        UserError: the file is no such table.
+    """
     try:
         table = pd.read_csv(path)
     except ValueError as error:

@@ -8,7 +8,7 @@ from pydantic import Field
 from pipeline_src.errors import UserError
 from pipeline_src.evolution.search import rank
 from pipeline_src.evolution.start import space_of
-from pipeline_src.evolution.tables import generation_table, read_population
+from pipeline_src.evolution.tables import content_of, generation_table, read_population
 from pipeline_src.evolution.trials import Trials, merged, read_trials
 from pipeline_src.files import read_json, whole_file, write_json
 from pipeline_src.settings.base import Settings
@@ -57,7 +57,7 @@ def main() -> None:
     with whole_file(given.table) as part:
         table = generation_table(population, reached, settings.weak_measure)
         table.to_csv(part, index=False, lineterminator="\n")
-    write_json(given.state_out, state)
+    write_json(given.state_out, {**state, "before": content_of(given.state) if given.state else None})
     failed = sum(trial.fitness is None for trial in reached)
     best = state["best"]
     found = (

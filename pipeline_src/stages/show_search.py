@@ -45,11 +45,9 @@ def text_of(history: pd.DataFrame) -> str:
 
 def _best(history: pd.DataFrame) -> str:
     failed = int(history["fitness"].isna().sum())
-    hours = history["seconds"].sum() / 3600
-    head = (
-        f"{len(history)} individuals in {history['generation'].nunique()} generations, {failed} failed,"
-        f" {hours:.2f} hours of training"
-    )
+    seconds = history["seconds"]
+    time = f"{seconds.sum() / 3600:.2f} hours of training" if seconds.notna().any() else "times were not measured"
+    head = f"{len(history)} individuals in {history['generation'].nunique()} generations, {failed} failed, {time}"
     if failed == len(history):
         reasons = history["reason"].value_counts().head(3)
         told = "\n".join(f"  {count} times: {reason}" for reason, count in reasons.items())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -12,7 +13,8 @@ from scipy.stats import spearmanr
 
 from pipeline_src.errors import UserError
 from pipeline_src.evolution.history import importance, read_history, trend
-from pipeline_src.evolution.tables import MEASURED, RANKING, read_start
+from pipeline_src.evolution.tables import MEASURED, RANKING, content_of, read_start
+from pipeline_src.files import read_json, write_json
 from pipeline_src.stages import collect_individuals, show_search
 
 TERMS = ["rgb.backward", "rgb.shuffle", "rgb>flow.translate"]
@@ -39,6 +41,8 @@ def write_search(run, generations=3, population=20, failed=()):
         folder = run / f"search/gen_{generation:03d}"
         folder.mkdir(parents=True)
         table.to_csv(folder / "generation.csv", index=False)
+        before = content_of(run / f"search/gen_{generation - 1:03d}/state.json") if generation else None
+        write_json(folder / "state.json", {"best": None, "before": before})
     for rung, job, tried, seconds in ((0, 2, (4, 5), 12.5), (1, 0, (4,), 3.0)):
         folder = run / f"search/gen_001/rung_{rung}/seed_0/job_{job:03d}"
         folder.mkdir(parents=True)
@@ -149,11 +153,34 @@ def test_what_never_varies_matters_nowhere_however_long_the_search(individuals):
 def test_generations_that_an_earlier_search_left_are_told_and_not_read(tmp_path, monkeypatch, capsys):
     """Else the best of a search with another fitness is called this one's."""
     run = write_search(tmp_path / "run", generations=4)
-    os.utime(run / "search/gen_002/generation.csv", (1, 1))
+    # Generation 1 was ranked again and came out otherwise.
+    state = run / "search/gen_001/state.json"
+    write_json(state, {**read_json(state), "best": {"fitness": 0.5}})
     call(show_search, monkeypatch, run)
     told = capsys.readouterr().out
     assert "40 individuals in 2 generations" in told
     assert "gen_002 and later ones are left out" in told
+
+
+def test_a_copy_with_other_times_is_the_same_search(tmp_path, monkeypatch, capsys):
+    """Its later generations were called those of an earlier search; without benchmark files its hours were 0.00."""
+    run = write_search(tmp_path / "run", generations=4)
+    for age, path in enumerate(sorted(run.glob("search/gen_*/*"))):
+        os.utime(path, (1000 - age, 1000 - age))
+    shutil.rmtree(run / "benchmarks")
+    # What people keep beside it is no generation.
+    shutil.copytree(run / "search/gen_000", run / "search/gen_000.bak")
+    call(show_search, monkeypatch, run)
+    told = capsys.readouterr().out
+    assert "80 individuals in 4 generations, 0 failed, times were not measured" in told
+    assert "left out" not in told
+
+
+def test_a_broken_table_is_told(tmp_path):
+    run = write_search(tmp_path)
+    (run / "search/gen_001/generation.csv").write_text("")
+    with pytest.raises(UserError, match=r"gen_001/generation.csv: not a valid table .*; delete it and run snakemake"):
+        read_history(run)
 
 
 def test_show_search_says_the_best_the_trend_and_what_matters(tmp_path, monkeypatch, capsys):
