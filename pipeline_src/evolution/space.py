@@ -66,7 +66,7 @@ class Space:
     def _value(self, weight: float) -> float:
         if self.floor is None:
             return weight
-        if weight < self.floor:
+        if weight < round(self.floor, DECIMALS):
             return 0.0
         # The smallest weight is not none.
         return min(1.0, max(10.0**-DECIMALS, 1 - math.log(weight) / math.log(self.floor)))

@@ -229,8 +229,9 @@ def _check_references(run: RunSettings) -> None:
         raise ValueError(
             f"proxy.processes: {run.proxy.processes} - allowed: 1; individuals train side by side, only final is shared"
         )
-    if "random" in run.searches and run.search.frozen:
-        raise ValueError("lineup: kind best_of_random - allowed: only without search.frozen")
+    drawn = [entry.kind for entry in run.lineup if entry.kind in ("random", "best_of_random")]
+    if drawn and run.search.frozen:
+        raise ValueError(f"lineup: kind {drawn[0]} - allowed: only without search.frozen")
     names = [entry.name for entry in run.lineup]
     if len(set(names)) != len(names):
         raise ValueError(f"lineup: {', '.join(names)} - allowed: each name once")

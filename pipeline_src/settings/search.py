@@ -57,6 +57,8 @@ class StrategySettings(Settings):
             raise ValueError(f"population: {self.population} - allowed: at least {smallest} for {self.strategy}")
         if self.frozen and not self.start_table:
             raise ValueError(f"frozen: {self.frozen[0]!r} - allowed: nothing unless start is a table")
+        if self.scale == "linear" and self.floor != type(self).model_fields["floor"].default:
+            raise ValueError(f"floor: {self.floor:g} - allowed: only with scale: log")
         return self
 
     @property
@@ -95,6 +97,12 @@ class TrialSettings(Settings):
     )
     seeds: int = Field(1, ge=1, le=100, description="trainings of each individual; its fitness is their mean")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrialSettings":
+        if self.rungs == 1 and self.eta != type(self).model_fields["eta"].default:
+            raise ValueError(f"eta: {self.eta} - allowed: only with rungs above 1")
+        return self
+
 
 def _trains_rgb(term: str) -> bool:
     """Whether a term's gradient reaches the rgb network, which what is painted (`flow>rgb.translate`) does not."""
@@ -124,6 +132,8 @@ class SearchSettings(StrategySettings):
         for first, size in self.larger.items():
             if size < smallest:
                 raise ValueError(f"larger.{first}: {size} - allowed: at least {smallest} for {self.strategy}")
+            if first >= self.generations:
+                raise ValueError(f"larger: {first} - allowed: generations from 1 to {self.generations - 1}, the last")
         fewest, needed = min((self.population, *self.larger.values())), self.trials.eta ** (self.trials.rungs - 1)
         if fewest < needed:
             raise ValueError(
@@ -159,7 +169,7 @@ class ZipfSettings(Settings):
 
     clusters: int = Field(8, ge=2, le=10_000, description="k of k-means")
     exponent: float = Field(1.0, gt=0, le=5, description="s of Zipf's law, proportional to rank^-s")
-    temperature: float = Field(0.1, gt=0, description="divides squared distances of embeddings before the softmax")
+    temperature: float = Field(0.1, ge=1e-6, description="divides squared distances of embeddings before the softmax")
     normalise: Literal["unit", "centred", "none"] = Field(
         "unit",
         description="what is done to embeddings first: each scaled to length 1; the same around their mean; or nothing,"

@@ -113,9 +113,7 @@ def searched_space(entry):
     if entry.kind != "random":
         return {}
     search = SETTINGS.search
-    fixed = search.fixed_terms(SETTINGS.loss.terms)
-    known = {term: weight for term, weight in fixed.items() if weight is not None}
-    return {"fixed": known, "floor": search.floor if search.scale == "log" else None}
+    return {"fixed": search.fixed_terms(SETTINGS.loss.terms), "floor": search.floor if search.scale == "log" else None}
 
 
 def search_option(wildcards, input):

@@ -299,6 +299,9 @@ def test_steps_on_the_log_scale_are_factors_and_zero_is_off():
     # The smallest weight comes back as the smallest place that is not off.
     np.testing.assert_allclose(space.values(weights), [0.0, 1e-6, 2 / 3, 1.0], atol=1e-9)
     assert space.values({"a": 0.0009, "b": 0.5, "c": 0.5, "d": 0.5})[0] == 0.0
+    # A floor of more digits than weights are rounded to turned its terms off once they were ranked.
+    fine = Space(["a"], floor=0.0000123)
+    assert fine.values(fine.weights(np.array([1e-9])))[0] > 0
     population = propose("random", {}, Space(TERMS, floor=0.001), 100, 0, 0, None)
     below = np.mean([[weight < 0.001**0.5 for weight in weights.values()] for weights in population])
     assert 0.47 < below < 0.53

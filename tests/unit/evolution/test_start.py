@@ -141,6 +141,9 @@ def test_one_hot_begins_with_each_searched_term_alone():
         ({"floor": 0.0}, "search.floor"),
         ({"trials": {"rungs": 3}, "population": 8}, "trials.rungs: 3 - allowed: as many as leave .* less than 9"),
         ({"strategy": "cmaes", "larger": {3: 2}}, "larger.3: 2 - allowed: at least 4 for cmaes"),
+        ({"larger": {5: 16}}, "larger: 5 - allowed: generations from 1 to 4, the last"),
+        ({"floor": 0.01}, "floor: 0.01 - allowed: only with scale: log"),
+        ({"trials": {"eta": 4}}, "eta: 4 - allowed: only with rungs above 1"),
     ],
 )
 def test_settings_that_cannot_be_searched_are_told(search, told):
@@ -155,4 +158,19 @@ def test_settings_that_cannot_be_searched_are_told(search, told):
         "transfer": {"collections": ["motions"]},
     }
     with pytest.raises(UserError, match=told):
+        load_settings(config)
+
+
+@pytest.mark.parametrize("kind", ["random", "best_of_random"])
+def test_random_weights_have_no_start_table_to_freeze_terms_by(kind, tmp_path):
+    """They were drawn for an entry of kind random, as if nothing were frozen."""
+    table = tmp_path / "individuals.csv"
+    table.write_text("rgb.shuffle,rgb.backward,rgb>flow.translate\n0.5,1,1\n")
+    config = {
+        "collections": {"pool": {"source": {"kind": "world", "videos": 20}, "modalities": ["rgb", "flow"]}},
+        "loss": {"terms": TERMS},
+        "search": {"start": str(table), "frozen": ["rgb.shuffle"]},
+        "lineup": [{"name": "drawn", "kind": kind}],
+    }
+    with pytest.raises(UserError, match=f"lineup: kind {kind} - allowed: only without search.frozen"):
         load_settings(config)
