@@ -135,7 +135,7 @@ def main() -> None:
         compare_decoding(folder / "decoding")
         compare_embedding(folder / "embedding")
     compare_training(collection("moving", "held_out"))
-    compare_sharing(collection("moving", "held_out"))
+    compare_sharing()
 
 
 if __name__ == "__main__":
