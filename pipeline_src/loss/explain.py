@@ -1,5 +1,6 @@
 """What a loss costs before it is trained: views, parameters, operations and memory. Nothing is trained or read."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -151,7 +152,8 @@ def _encoder_pass(modality: str, network: NetworkSettings, shape: tuple[int, ...
 
 def _decoder_pass(decoder: Decoder) -> tuple[int, int]:
     inputs = decoder.reduce.in_channels
-    return _measured(decoder.to("meta"), torch.empty(1, inputs, *decoder.places, device="meta"))
+    # `to` moves a module itself, and the caller's is to stay where it is.
+    return _measured(copy.deepcopy(decoder).to("meta"), torch.empty(1, inputs, *decoder.places, device="meta"))
 
 
 def _measured(module: nn.Module, x: Tensor) -> tuple[int, int]:

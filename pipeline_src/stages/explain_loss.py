@@ -1,6 +1,7 @@
 """What a configuration's loss consists of and what it will take, before anyone spends a GPU-hour on it.
 
     python -m pipeline_src.stages.explain_loss --configfile config/examples/paper.yaml
+    python -m pipeline_src.stages.explain_loss --configfile my.yaml --entry moco
     python -m pipeline_src.stages.explain_loss --list
 
 Nothing is trained, and no clip is read; no rule calls it.
@@ -16,6 +17,7 @@ from pipeline_src.loss.explain import MEBIBYTE, LossCost, cost_of
 from pipeline_src.settings import catalogue
 from pipeline_src.settings.learning import TrainingSettings
 from pipeline_src.settings.run import RunSettings, load_settings
+from pipeline_src.settings.transfer import LineupEntry
 from pipeline_src.stages.command import run as run_stage
 from pipeline_src.stages.config_file import DEFAULT_CONFIG, read_config
 
@@ -27,7 +29,9 @@ def main() -> None:
         "--configfile", type=Path, nargs="+", help="as for snakemake (default: config/config.yaml)", metavar="FILE"
     )
     options.add_argument("--list", action="store_true", help="print every known term with its source")
-    options.add_argument("--weights", type=Path, help="weights.json of an individual or a model; default: all terms")
+    which = options.add_mutually_exclusive_group()
+    which.add_argument("--weights", type=Path, help="weights.json of an individual or a model; default: all terms")
+    which.add_argument("--entry", help="name of a lineup entry with a term of its own, in loss.terms or not")
     options.add_argument("--training", choices=("proxy", "final"), default="final", help="which schedule's batch")
     given = options.parse_args()
     if given.list:
@@ -37,6 +41,10 @@ def main() -> None:
     weights = dict.fromkeys(settings.loss.terms, 1.0)
     if given.weights is not None:
         weights = read_weights(given.weights, settings)
+    if given.entry is not None:
+        entry = entry_of(settings, given.entry)
+        settings = settings.model_copy(update={"loss": settings.loss_of(entry)})
+        weights = {str(entry.term): 1.0}
     print(explain(settings, weights, getattr(settings, given.training)))
 
 
@@ -48,6 +56,20 @@ def known_terms() -> str:
         lines.append(f"{family} ({catalogue.group(family)}{bound}): {catalogue.source(family)}")
         lines += [f"    {term}" for term, owner in catalogue.terms().items() if owner == family]
     return "\n".join(lines)
+
+
+def entry_of(settings: RunSettings, name: str) -> LineupEntry:
+    """The lineup's entry of that name, which has a term of its own.
+
+    Raises:
+        UserError: there is none.
+    """
+    known = [entry for entry in settings.lineup if entry.term is not None]
+    for entry in known:
+        if entry.name == name:
+            return entry
+    allowed = ", ".join(entry.name for entry in known) or "none of this lineup has one"
+    raise UserError(f"--entry: {name!r} - allowed: entries with a term of their own: {allowed}")
 
 
 def read_weights(path: Path, settings: RunSettings) -> dict[str, float]:

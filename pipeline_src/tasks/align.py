@@ -100,7 +100,8 @@ class AlignTerm(Term):
         if self.negatives != "other":
             # Only the first of a pair is ever audio, so its rows are those of all three.
             there = self.project_first(inputs.features[self.encoded[2]].embedding)
-            shiftable = inputs.usable[self.encoded[2]]
+            # A padded window among the shifted ones only would tell them.
+            shiftable = inputs.usable[self.encoded[2]] & inputs.whole[self.encoded[2]]
             if first.all_rows is not None:
                 shiftable = shiftable[first.all_rows]
             wrong.append(torch.where(shiftable[kept, None], there[kept], others))

@@ -84,7 +84,9 @@ class AvtsTerm(Term):
         if inputs.progress >= self.easy:
             shifted = self._unit(self.project_first(inputs.features[self.encoded[2]].embedding[kept]))
             rows = inputs.features[self.encoded[0]].all_rows
-            hard = (inputs.draws("avts").uniform() < self.hard) & inputs.usable[self.encoded[2]]
+            # A padded window among the shifted ones only would tell them.
+            shiftable = inputs.usable[self.encoded[2]] & inputs.whole[self.encoded[2]]
+            hard = (inputs.draws("avts").uniform() < self.hard) & shiftable
             wrong = torch.where(hard[rows][kept, None], shifted, wrong)
         return self._distance(sound, video), self._distance(wrong, video)
 

@@ -13,6 +13,7 @@ from pipeline_src.tasks.term import (
     embeddings,
     pair_of,
     retrieval,
+    unpadded_pairs,
     videos_of,
 )
 
@@ -52,7 +53,7 @@ class EmbedTerm(Term):
         self.project_second = nn.Linear(shapes.embedding(second), size)
 
     def forward(self, inputs: Inputs) -> Tensor | None:
-        """The triplet loss; None with fewer than two videos."""
+        """The triplet loss; None with fewer than two videos of clips without padding."""
         a, b, videos = self._projected(inputs)
         others = videos[:, None] != videos[None]
         if not others.any():
@@ -71,10 +72,11 @@ class EmbedTerm(Term):
     def _projected(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         features = [inputs.features[view] for view in self.encoded]
         first, second = embeddings(*features)
+        kept = unpadded_pairs(inputs, *self.encoded)
         return (
-            functional.normalize(self.project_first(first), dim=1),
-            functional.normalize(self.project_second(second), dim=1),
-            videos_of(inputs, *features),
+            functional.normalize(self.project_first(first[kept]), dim=1),
+            functional.normalize(self.project_second(second[kept]), dim=1),
+            videos_of(inputs, *features)[kept],
         )
 
 

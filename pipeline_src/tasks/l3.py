@@ -16,6 +16,7 @@ from pipeline_src.tasks.term import (
     embeddings,
     other_video,
     pair_of,
+    unpadded_pairs,
     videos_of,
 )
 
@@ -42,7 +43,7 @@ class L3Term(Term):
         self.head = Classifier(2 * hidden, hidden, 1)
 
     def forward(self, inputs: Inputs) -> Tensor | None:
-        """The mean over pairs; None with fewer than two clips."""
+        """The mean over pairs; None with fewer than two clips without padding."""
         logits, labels = self._logits(inputs)
         return functional.binary_cross_entropy_with_logits(logits, labels) if len(labels) > 2 else None
 
@@ -53,8 +54,9 @@ class L3Term(Term):
 
     def _logits(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         features = [inputs.features[view] for view in self.encoded]
-        sound, picture = embeddings(*features)
-        other = other_video(videos_of(inputs, *features))
+        kept = unpadded_pairs(inputs, *self.encoded)
+        sound, picture = (part[kept] for part in embeddings(*features))
+        other = other_video(videos_of(inputs, *features)[kept])
         sound, picture = self.project_first(sound), self.project_second(picture)
         pairs = [torch.cat([sound, picture], 1), torch.cat([sound[other], picture], 1)]
         logits = self.head(torch.cat(pairs)).squeeze(1)

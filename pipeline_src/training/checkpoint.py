@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ class Checkpoint:
             file.write(view)
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state; None where there is none that belongs here or it cannot be read."""
+        """The saved state; None where there is none that belongs here or, with a line on stderr, it cannot be read."""
         if not self.path.exists():
             return None
         try:
             found = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception:  # a truncated or foreign file: training starts anew
+        except Exception as error:  # a truncated or foreign file
+            print(f"warning: {self.path} cannot be read, training starts anew ({error})", file=sys.stderr)
             return None
         if not isinstance(found, dict) or found.get("belongs_to") != self._belongs_to:
             return None

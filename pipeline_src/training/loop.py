@@ -1,6 +1,7 @@
 """The training loop."""
 
 import itertools
+import json
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from pipeline_src.batches.loader import Batch
 from pipeline_src.errors import DiskFullError
+from pipeline_src.files import whole_file
 from pipeline_src.loss.engine import EvolvedLoss, Losses
 from pipeline_src.loss.prepared import PreparedBatch
 from pipeline_src.networks.parallel import any_process, average, average_gradients, process
@@ -36,11 +38,17 @@ class Course:
 
     Attributes:
         loss: the networks.
-        metrics: of the logged steps.
+        metrics: of the logged steps, so far also in the file `running_path`.
         failure: why the loss is no longer finite, with the term and the step; empty while it is.
     """
 
-    def __init__(self, loss: EvolvedLoss, settings: TrainingSettings, curves_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        loss: EvolvedLoss,
+        settings: TrainingSettings,
+        curves_folder: Path | None = None,
+        running_path: Path | None = None,
+    ) -> None:
         self.loss = loss.train()
         self.metrics: list[dict[str, Any]] = []
         self.failure = ""
@@ -50,6 +58,7 @@ class Course:
         self._parts: list[Losses] = []
         self._last: tuple[Batch | PreparedBatch, int] | None = None
         self._curves_folder = curves_folder if process() == 0 else None
+        self._running_path = running_path if process() == 0 else None
         self._curves: Curves | None = None
 
     def begin(self, first: int, state: dict[str, Any] | None) -> None:
@@ -110,9 +119,17 @@ class Course:
             self._optimiser.step()
         self.loss.follow(step / settings.iterations)
         if logged:
-            self.metrics.append(measured(self.loss, parts, step, rate))
-            if self._curves is not None:
-                self._curves.add(self.metrics[-1])
+            self._log(measured(self.loss, parts, step, rate))
+
+    def _log(self, line: dict[str, Any]) -> None:
+        self.metrics.append(line)
+        if self._curves is not None:
+            self._curves.add(line)
+        if self._running_path is not None:
+            try:
+                write_lines(self._running_path, self.metrics)
+            except DiskFullError as error:  # Training goes on; its metrics are still in memory.
+                tell(f"warning: {error}")
 
 
 def train(
@@ -269,6 +286,12 @@ def require_finite_gradient(
             if any_process(broken, value.device):
                 names.append(name)
     raise Diverged(f"gradient of {', '.join(names) or 'the weighted sum'} is not finite at iteration {step}")
+
+
+def write_lines(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Write lines of JSON, all of them anew: they are few."""
+    with whole_file(path) as part:
+        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
 
 
 def measured(loss: EvolvedLoss, parts: list[Losses], step: int, rate: float) -> dict[str, Any]:

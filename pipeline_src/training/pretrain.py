@@ -13,7 +13,7 @@ from pipeline_src.batches.clip_reader import ClipReader
 from pipeline_src.batches.loader import Batch, TrainingWindows, training_batches
 from pipeline_src.batches.normalise import statistics_of
 from pipeline_src.batches.views import View
-from pipeline_src.files import whole_file, write_json
+from pipeline_src.files import write_json
 from pipeline_src.loss.engine import EvolvedLoss
 from pipeline_src.networks.encoder_file import EncoderConfig, Fit, save_encoder
 from pipeline_src.networks.parallel import process, processes
@@ -23,9 +23,10 @@ from pipeline_src.shards.index import Collection
 from pipeline_src.training.checkpoint import Checkpoint
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.distributed import together
-from pipeline_src.training.loop import Course, Diverged, train
+from pipeline_src.training.loop import Course, Diverged, train, write_lines
 
 FAILED_METRICS = "diverged.jsonl"
+RUNNING_METRICS = "running.jsonl"
 
 
 class PretrainSettings(Settings):
@@ -90,6 +91,7 @@ def train_population(
     until: int,
     start: dict[str, Any] | None = None,
     curves_folders: Sequence[Path] | None = None,
+    running_paths: Sequence[Path] | None = None,
     rows: np.ndarray | None = None,
 ) -> list[Course]:
     """Train several weight vectors on the same batches, each as if it were alone.
@@ -102,6 +104,7 @@ def train_population(
         until: the step to stop before.
         start: the state that a shorter training of the same ones ended with.
         curves_folders: where the metrics of each also go as curves, where wanted.
+        running_paths: files that have the metrics of each so far, where wanted.
     """
     courses = []
     for number, weights in enumerate(population):
@@ -110,7 +113,8 @@ def train_population(
             # Tells the compiler, too; see prepare_device.
             torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())
             loss.compile_encoders()
-        courses.append(Course(loss, settings.training, curves_folders[number] if curves_folders else None))
+        folder, path = (paths[number] if paths else None for paths in (curves_folders, running_paths))
+        courses.append(Course(loss, settings.training, folder, path))
     views = {view for course in courses for view in course.loss.views if course.loss.weights}
     count = until * settings.training.accumulate
 
@@ -146,7 +150,7 @@ def pretrain(
         scales: per term, from calibration.
         seed: of initialisation, order of clips and views.
         encoder_path, metrics_path, config_path: outputs. A sibling resume.pt keeps the state of an interrupted
-            training, and a sibling FAILED_METRICS the metrics of one that diverged.
+            training, a sibling RUNNING_METRICS the metrics so far, and FAILED_METRICS those of one that diverged.
         provenance: the run record that the encoder carries.
         rows: rows of the pool to train on; None for all.
 
@@ -168,11 +172,13 @@ def pretrain(
             checkpoint=checkpoint,
             until=training.iterations,
             curves_folders=[encoder_path.parent / "tensorboard"] if training.tensorboard else None,
+            running_paths=[metrics_path.with_name(RUNNING_METRICS)],
             rows=rows,
         )
         if process() == 0:
             failed = metrics_path.with_name(FAILED_METRICS)
-            failed.unlink(missing_ok=True)
+            for path in (failed, metrics_path.with_name(RUNNING_METRICS)):
+                path.unlink(missing_ok=True)
             if course.failure:
                 write_metrics(failed, course, "diverged", training.iterations)
         if course.failure:
@@ -191,8 +197,7 @@ def pretrain(
 def write_metrics(path: Path, course: Course, status: str, iterations: int) -> None:
     """The logged steps and how the training ended, as lines of JSON."""
     end = {"event": "end", "status": status, "reason": course.failure, "iterations": iterations}
-    with whole_file(path) as part:
-        part.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in [*course.metrics, end]))
+    write_lines(path, [*course.metrics, end])
 
 
 def encoder_config(

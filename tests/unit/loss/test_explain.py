@@ -111,3 +111,28 @@ def test_weights_of_another_run_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "weights.json").write_text('{"rgb.shuffle": 1.0, "rgb.future": 0.0}')
     told = explain("--weights", str(tmp_path / "weights.json"))
     assert told.stdout.startswith("1 terms share 2 encoded views")
+
+
+def test_a_lineup_s_term_is_explained_that_the_search_does_not_have(tmp_path: Path) -> None:
+    """It was refused as a term that loss.terms does not have."""
+    config = tmp_path / "own.yaml"
+    config.write_text(
+        "lineup: [{name: own, kind: single, term: rgb.moco, settings: {queue: 64}}, {name: e, kind: evolved}]"
+    )
+    told = explain("--configfile", "config/config.yaml", str(config), "--entry", "own")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("1 terms share")
+    assert "rgb.moco" in told.stdout
+    told = explain("--configfile", "config/config.yaml", str(config), "--entry", "e")
+    assert (told.returncode, told.stderr) == (
+        2,
+        "error: --entry: 'e' - allowed: entries with a term of their own: own\n",
+    )
+
+
+def test_explaining_leaves_the_loss_as_it_is(long_pool: Collection) -> None:
+    """Decoders were left without weights."""
+    network = NetworkSettings(video="small_r3d", width=8, decoder_width=8)
+    loss = build(long_pool, ["rgb.reconstruct"], network)
+    cost_of(loss, network, WINDOW, (40, 8))
+    assert all(parameter.device.type == "cpu" for parameter in loss.parameters())

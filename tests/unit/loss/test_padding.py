@@ -20,18 +20,22 @@ ORDER = [
     *(f"{modality}.{task}" for modality in ("rgb", "flow", "grey", "audio") for task in ("shuffle", "backward")),
     *("rgb.odd_one_out", "rgb.order_sorting", "rgb.shuffle_and_learn", "rgb.tcn", "rgb.slow_steady"),
     *("rgb.cycle_consistency", "audio~rgb.align", "flow~rgb.align", "audio~rgb.avts"),
+    *("audio~rgb.embed", "flow~rgb.embed", "grey~rgb.embed", "audio~rgb.l3"),
 ]
-OF_FLOW = ("flow.shuffle", "flow.backward", "flow~rgb.align")
+OF_FLOW = ("flow.shuffle", "flow.backward", "flow~rgb.align", "flow~rgb.embed")
 
 
-def values(folder: Path, lengths: tuple[int, ...], term: str, padding: str) -> tuple[dict[str, torch.Tensor], int]:
+def values(
+    folder: Path, lengths: tuple[int, ...], term: str, padding: str, future: int = 2, **settings: object
+) -> tuple[dict[str, torch.Tensor], int]:
     """What the term says of a batch of clips of these lengths, and how many examples it judges."""
     pool = write_pool(folder, lengths=lengths, silent=())
-    window = WindowSettings(frames=FRAMES, crop=16, future_frames=2, padding=padding)
+    window = WindowSettings(frames=FRAMES, crop=16, future_frames=future, padding=padding)
+    tasks = {term.rsplit(".", 1)[1]: settings}
     loss = EvolvedLoss(
         weights={term: 1.0},
         scales={},
-        loss=LossSettings.model_validate({"terms": [term]}),
+        loss=LossSettings.model_validate({"terms": [term], "tasks": tasks}),
         network=NetworkSettings(video="small_r3d", width=4, decoder_width=4),
         window=window,
         statistics=statistics_of(pool, ["rgb", "flow", "grey", "audio"]),
@@ -62,3 +66,14 @@ def test_a_clip_as_long_as_the_window_lacks_its_last_flow(tmp_path: Path, term: 
     raw, judged = values(tmp_path / "pool", (FRAMES,) * 4, term, "loop")
     assert (judged == 0) == (term in OF_FLOW)
     assert (not raw) == (term in OF_FLOW)
+
+
+@pytest.mark.parametrize(("length", "same"), [(12, True), (30, False)])
+def test_no_window_is_shifted_to_where_it_lacks_its_last_flow(tmp_path: Path, length: int, same: bool) -> None:
+    """All shifted windows of such clips were padded, and no other: it told them from synchronised ones for certain."""
+    shifted, other = (
+        values(tmp_path / kind, (length,) * 6, "flow~rgb.align", "loop", future=4, negatives=kind)[0]
+        for kind in ("shifted", "other")
+    )
+    assert shifted.keys() == {"flow~rgb.align"}
+    assert torch.equal(shifted["flow~rgb.align"], other["flow~rgb.align"]) == same

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.files import write_json
 from pipeline_src.settings.base import MACHINE
+from tests.unit.small_loss import small_loss
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,12 +25,18 @@ SETTINGS = {
 }
 
 
-def pretrain_model(folder: Path, index: Path, **training: Any) -> subprocess.Popen[str]:
-    """The stage as the rule calls it."""
+def pretrain_model(
+    folder: Path, index: Path, terms: Sequence[str] | None = None, **training: Any
+) -> subprocess.Popen[str]:
+    """The stage as the rule calls it, on the terms of SETTINGS or on others."""
     folder.mkdir(exist_ok=True)
     machine = {name: training.pop(name) for name in MACHINE & training.keys()}
     settings = {**SETTINGS, "training": {**SETTINGS["training"], **training}}  # type: ignore[dict-item]
-    write_json(folder / "weights.json", {"rgb.reconstruct": 1.0, "rgb.moco": 0.5, "audio~rgb.embed": 0.3})
+    weights = {"rgb.reconstruct": 1.0, "rgb.moco": 0.5, "audio~rgb.embed": 0.3}
+    if terms is not None:
+        weights = dict.fromkeys(terms, 0.5)
+        settings |= {"loss": small_loss(*terms).model_dump(mode="json")}
+    write_json(folder / "weights.json", weights)
     write_json(folder / "scales.json", {"terms": {}})
     command = [sys.executable, "-m", "pipeline_src.stages.pretrain_model"]
     command += ["--machine", json.dumps({"training": {"device": "cpu", **machine}})]
