@@ -19,7 +19,7 @@ class WindowSettings(Settings):
     padding: Literal["loop", "hold"] = Field(
         "loop",
         description="how clips shorter than a window are filled: repeated, or their last frame held; terms that ask for"
-        " order, or what belongs together, leave such windows out",
+        " order, or which streams belong together, leave such windows out",
     )
     flip: bool = Field(True, description="mirror half of the training windows")
 

@@ -13,7 +13,7 @@ from pipeline_src.tasks.term import Inputs, Key, Momentum, Outcome, Shapes, Term
 GROUP = "contrast"
 TERMS = ("rgb.rho_byol",)
 SETTINGS = {
-    "rho": {"default": 2, "minimum": 2, "maximum": 4, "help": "temporal crops a clip"},
+    "rho": {"default": 2, "minimum": 2, "maximum": 4, "help": "temporal crops a clip; the authors' code takes 4"},
     "momentum": {"default": 0.996, "minimum": 0.0, "maximum": 1.0, "help": "share kept at the start; it rises to 1"},
     "size": {"default": 256, "minimum": 2, "maximum": 65536, "help": "size of the projection"},
     "hidden": {"default": 4096, "minimum": 1, "maximum": 65536, "help": "size of the heads' hidden layers"},

@@ -15,7 +15,7 @@ from pipeline_src.tasks.term import Inputs, Outcome, Shapes, Term, TermSettings,
 GROUP = "contrast"
 TERMS = ("rgb.rho_swav",)
 SETTINGS = {
-    "rho": {"default": 2, "minimum": 2, "maximum": 4, "help": "temporal crops a clip"},
+    "rho": {"default": 2, "minimum": 2, "maximum": 4, "help": "temporal crops a clip; the authors' code takes 4"},
     "prototypes": {"default": 1000, "minimum": 2, "maximum": 100_000, "help": "clusters"},
     "epsilon": {"default": 0.05, "minimum": 0.001, "maximum": 10.0, "help": "softness of the assignments"},
     "iterations": {"default": 3, "minimum": 1, "maximum": 100, "help": "rounds of balancing"},

@@ -13,7 +13,7 @@ GROUP = "contrast"
 TERMS = ("rgb.scrl",)
 SETTINGS = {
     "boxes": {"default": 10, "minimum": 1, "maximum": 100, "help": "boxes in the part that both crops show"},
-    "momentum": {"default": 0.99, "minimum": 0.0, "maximum": 1.0, "help": "share kept at the start; it rises to 1"},
+    "momentum": {"default": 0.996, "minimum": 0.0, "maximum": 1.0, "help": "share kept at the start; it rises to 1"},
     "size": {"default": 256, "minimum": 2, "maximum": 65536, "help": "size of the projection"},
     "hidden": {"default": 4096, "minimum": 1, "maximum": 65536, "help": "size of the heads' hidden layers"},
 }

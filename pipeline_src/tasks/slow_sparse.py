@@ -45,9 +45,10 @@ class SlowSparseTerm(Term):
         change = (z[:, 1:] - z[:, :-1]).abs().mean((1, 2))
         return mean_over_clips(error + self.slow * change + self.sparse * z.abs().mean((1, 2)))
 
-    def outcome(self, inputs: Inputs) -> Outcome:
-        """The painted frames, against the mean picture."""
-        return squared_error(*self._pictures(inputs))
+    def outcome(self, inputs: Inputs) -> Outcome | None:
+        """The painted clips, against the mean one; frames of a clip are alike, so they are no examples of their own."""
+        painted, wanted = (x.unflatten(0, (-1, self.frames)) for x in self._pictures(inputs))
+        return squared_error(painted, wanted) if len(wanted) > 1 else None
 
     def _pictures(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         z = inputs.features[self.encoded[0]].layers[3]

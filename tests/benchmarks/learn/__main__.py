@@ -2,7 +2,10 @@
 
 Each term is trained alone on the built-in world, three times, and judged on videos that it never saw, by its own
 measure: right answers against chance, or an error against that of predicting the mean. The same is done with the signal
-taken away (controls.py): there it must not be better than chance, or the term has found a shortcut.
+taken away (controls.py): there it must not be better than chance, or the term has found a shortcut. How many steps a
+term takes, and at what rate, was chosen until it was seen to learn, on these same videos (run.py names those that need
+more than most): its bound says that it can learn, not how fast. Controls deal other clips' pictures or features, and the
+videos are longer than windows, so padding is not asked about here: tests/unit/loss/test_padding.py does.
 
     python -m tests.benchmarks.learn                    one piece of at most 55 minutes; again to go on
     python -m tests.benchmarks.learn 'rgb.*' --minutes 10
@@ -13,9 +16,11 @@ the term changed, or with --again; the table is tests/benchmarks/learn/learn.csv
 """
 
 import argparse
+import hashlib
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from fnmatch import fnmatchcase
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -57,7 +62,15 @@ def version_of(term: str) -> str:
     version = code_version("pipeline_src.loss.engine", catalogue.module("task", catalogue.terms()[term]))
     steps, rate = run.schedule_of(term)
     asked = run.asked_of(term)
-    return f"{version[:8]}-{steps}-{rate:g}" + ("" if asked == "held_out" else f"-{asked}")
+    return f"{version[:8]}-{_judged()}-{steps}-{rate:g}" + ("" if asked == "held_out" else f"-{asked}")
+
+
+@cache
+def _judged() -> str:
+    """Changes with the videos, the controls, and what all trainings have in common."""
+    files = [Path(__file__).with_name(name).read_bytes() for name in ("controls.py", "data.py")]
+    shared = repr((run.BATCH, run.PASSES, run.NETWORK, run.SMALLER)).encode()
+    return hashlib.sha256(b"".join([*files, shared])).hexdigest()[:4]
 
 
 def rows_done() -> dict[Job, dict[str, Any]]:
