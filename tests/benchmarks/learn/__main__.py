@@ -4,8 +4,8 @@ Each term is trained alone on the built-in world, three times, and judged on vid
 measure: right answers against chance, or an error against that of predicting the mean. The same is done with the signal
 taken away (controls.py): there it must not be better than chance, or the term has found a shortcut. How many steps a
 term takes, and at what rate, was chosen until it was seen to learn, on these same videos (run.py names those that need
-more than most): its bound says that it can learn, not how fast. Controls deal other clips' pictures or features, and the
-videos are longer than windows, so padding is not asked about here: tests/unit/loss/test_padding.py does.
+more than most): its bound says that it can learn, not how fast. Controls deal other clips' pictures or features, and
+the videos are longer than windows, so padding is not asked about here: tests/unit/loss/test_padding.py does.
 
     python -m tests.benchmarks.learn                    one piece of at most 55 minutes; again to go on
     python -m tests.benchmarks.learn 'rgb.*' --minutes 10
