@@ -71,13 +71,15 @@ def test_the_stage_trains_on_several_processes_as_on_one(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     for name, processes in (("one", 1), ("two", 2)):
-        started = pretrain_model(tmp_path / name, index, processes=processes, iterations=4)
+        # AdamW takes steps as long where a gradient is all rounding: that of few clips would not compare.
+        training = {"processes": processes, "iterations": 4, "optimiser": "sgd", "learning_rate": 0.05}
+        started = pretrain_model(tmp_path / name, index, **training)
         told = started.communicate(timeout=200)[1]
         assert started.returncode == 0, told
     one, two = (load_file(tmp_path / name / "encoder.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-5)
     assert not (tmp_path / "two" / "resume.pt").exists()
     assert (tmp_path / "two" / "config.json").exists()
     metrics = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("one", "two")]
