@@ -133,7 +133,7 @@ class SearchSettings(StrategySettings):
             if size < smallest:
                 raise ValueError(f"larger.{first}: {size} - allowed: at least {smallest} for {self.strategy}")
             if first >= self.generations:
-                raise ValueError(f"larger: {first} - allowed: generations from 1 to {self.generations - 1}, the last")
+                raise ValueError(f"larger: {first} - allowed: less than generations, {self.generations}")
         fewest, needed = min((self.population, *self.larger.values())), self.trials.eta ** (self.trials.rungs - 1)
         if fewest < needed:
             raise ValueError(

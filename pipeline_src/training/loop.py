@@ -38,7 +38,7 @@ class Course:
 
     Attributes:
         loss: the networks.
-        metrics: of the logged steps, so far also in the file `running_path`.
+        metrics: of the logged steps; while it runs also lines of the file `running_path`, where one is given.
         failure: why the loss is no longer finite, with the term and the step; empty while it is.
     """
 

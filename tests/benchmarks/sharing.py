@@ -16,11 +16,10 @@ from pathlib import Path
 
 import yaml
 
-from pipeline_src.settings.run import load_settings
+from tests.benchmarks.science.runs import ROOT, finish, prepare
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA, RESULTS = "data/sharing", "data/sharing/results"
-SEARCH = ROOT / RESULTS / "demo" / "search"
+DATA = "data/sharing"
+SEARCH = ROOT / DATA / "results/sharing/search"
 POPULATION = SEARCH / "gen_000" / "population.csv"
 INDICES = {"pool": ROOT / DATA / "pool/index.json", "weak": ROOT / DATA / "motions/index.json"}
 INDIVIDUALS = 4
@@ -28,21 +27,10 @@ INDIVIDUALS = 4
 
 def compare_sharing() -> None:
     """Print both times and their ratio."""
-    made = [str(path.relative_to(ROOT)) for path in (*INDICES.values(), SEARCH / "scales.json", POPULATION)]
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "2",
-        "--quiet",
-        "all",
-        "--configfile",
-        "config/config.yaml",
-    ]
-    command += ["--config", f"data_root={DATA}", f"results_root={RESULTS}", "--", *made]
-    subprocess.run(command, cwd=ROOT, check=True)
-    run = load_settings(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
+    demo = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    made = prepare({**demo, "run": "sharing", "data_root": DATA, "results_root": f"{DATA}/results"})
+    finish([made], 60, 2, lambda _: [*INDICES.values(), SEARCH / "scales.json", POPULATION])
+    run = made.settings
     sections = {"loss": run.loss, "network": run.network, "window": run.window, "training": run.proxy}
     settings = {name: section.for_result() for name, section in {**sections, "fitness": run.fitness}.items()}
     settings |= {"fit": run.decode.fit, "torch_threads": 1, "seed": run.seed, "code": "benchmark"}

@@ -12,7 +12,7 @@ the videos are longer than windows, so padding is not asked about here: tests/un
     python -m tests.benchmarks.learn --table            only the table of what is there
 
 What is done is a row of tests/benchmarks/learn/trainings.csv, and is done again only after the code of the engine or of
-the term changed, or with --again; the table is tests/benchmarks/learn/learn.csv.
+the term, the controls or the videos changed, or with --again; the table is tests/benchmarks/learn/learn.csv.
 """
 
 import argparse

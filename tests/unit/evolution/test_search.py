@@ -250,12 +250,12 @@ def test_cmaes_draws_the_same_on_other_processors():
         subprocess.run(
             [sys.executable, "-c", DRAWN_AFTER_SOME_GENERATIONS],
             cwd=root,
-            env={**os.environ, "OPENBLAS_CORETYPE": kernel},
+            env={**os.environ, **kernel},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-        for kernel in ("Haswell", "Nehalem", "Prescott")
+        for kernel in ({}, {"OPENBLAS_CORETYPE": "Nehalem"}, {"OPENBLAS_CORETYPE": "Prescott"})
     }
     assert len(found) == 1
 

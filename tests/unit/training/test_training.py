@@ -102,10 +102,13 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path: Path) -> None:
     assert Checkpoint(tmp_path / "r.pt", "others").load() is None
 
 
-def test_a_broken_or_foreign_checkpoint_starts_training_anew(tmp_path: Path) -> None:
+def test_a_broken_or_foreign_checkpoint_starts_training_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "r.pt"
     path.write_bytes(b"half a file")
     assert Checkpoint(path, "x").load() is None
+    assert f"{path} cannot be read, training starts anew" in capsys.readouterr().err
     torch.save({"belongs_to": "x", "state": {"a": Path("not plain data")}}, path)
     assert Checkpoint(path, "x").load() is None
 
